@@ -1,0 +1,240 @@
+"""The one data format of the project: ``dataset.h5``.
+
+Groups ``Train``, ``Val`` and ``Test``, each with ``X`` (N, L, 4) uint8 one-hot in the order A, C, G,
+T (an unknown base is a zero row) and ``y`` (N, T) float32; optionally ``y_std`` (N, T), the std over
+replicates, ``id`` (N,) strings, and ``motif_mask`` (N, L, T) uint8, where planted motifs lie in
+simulated sequences. Attributes: ``targets``, ``units``, ``source``, ``sha256``, ``schema_version``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from degu.errors import InputError
+from degu.files import atomic_path
+
+SPLITS = ("Train", "Val", "Test")
+SCHEMA_VERSION = 1
+ROWS_PER_CHUNK = 1024
+
+# Field of `Split` -> name in the file.
+FIELDS = {"x": "X", "y": "y", "y_std": "y_std", "id": "id", "motif_mask": "motif_mask"}
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split of a data set; N sequences of length L, T targets.
+
+    Attributes:
+        x: (N, L, 4) uint8 one-hot, order A, C, G, T; an unknown base is a zero row.
+        y: (N, T) float32, units of the target.
+        y_std: (N, T) float32, std over replicates (ddof 1), NaN where there are too few; or None.
+        id: (N,) strings, or None.
+        motif_mask: (N, L, T) uint8, 1 where a motif planted for that target lies; or None.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    y_std: np.ndarray | None = None
+    id: np.ndarray | None = None
+    motif_mask: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """What a data set says of itself, without its arrays."""
+
+    targets: tuple[str, ...]
+    units: str
+    source: str
+    sha256: str
+    sizes: Mapping[str, int]
+    length: int
+
+    @property
+    def input_shape(self) -> tuple[int, int]:
+        """Shape of one sequence, (L, 4)."""
+        return self.length, 4
+
+
+def write_dataset(
+    path: str | os.PathLike[str],
+    splits: Mapping[str, Split],
+    *,
+    targets: Sequence[str],
+    source: str,
+    units: str = "log2 enrichment",
+) -> DatasetInfo:
+    """Check the splits and write them, whole or not at all.
+
+    Args:
+        path: the file to write.
+        splits: ``Train``, ``Val`` and ``Test``.
+        targets: names of the columns of ``y``.
+        source: where the data come from, in words.
+        units: units of ``y``.
+
+    Raises:
+        InputError: for an empty split, shapes that do not agree, sequences that are not one-hot,
+            activities that are not finite, or an id in two splits.
+    """
+    _check(splits, targets, source)
+    digest = _sha256(splits, targets)
+    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        for name in SPLITS:
+            group = file.create_group(name)
+            for field, key in FIELDS.items():
+                values = getattr(splits[name], field)
+                if values is not None:
+                    write_array(group, key, values)
+        file.attrs.update(
+            targets=json.dumps(list(targets)),
+            units=units,
+            source=source,
+            sha256=digest,
+            schema_version=SCHEMA_VERSION,
+        )
+    return read_info(path)
+
+
+def write_array(group: h5py.Group, key: str, values: np.ndarray) -> h5py.Dataset:
+    """Store an array chunked by rows and compressed; strings as UTF-8."""
+    values = np.asarray(values)
+    if values.dtype.kind in "UO":
+        values = values.astype(h5py.string_dtype())
+    chunks = (max(1, min(len(values), ROWS_PER_CHUNK)), *values.shape[1:])
+    # Times within the file would make equal content differ byte by byte.
+    return group.create_dataset(
+        key, data=values, chunks=chunks, compression="gzip", compression_opts=4, track_times=False
+    )
+
+
+def open_hdf5(path: str | os.PathLike[str]) -> h5py.File:
+    """Open an HDF5 file for reading; InputError if it is missing, truncated or another format."""
+    if not Path(path).is_file():
+        raise InputError(f"{path} does not exist; check the path.")
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise InputError(
+            f"{path} is not a readable HDF5 file ({reason}); it may be truncated: make or "
+            "download it again."
+        ) from error
+
+
+def read_info(path: str | os.PathLike[str]) -> DatasetInfo:
+    """What the data set at ``path`` says of itself; InputError if it is not one of ours."""
+    with open_hdf5(path) as file:
+        missing = [f"{s}/{k}" for s in SPLITS for k in ("X", "y") if f"{s}/{k}" not in file]
+        version = file.attrs.get("schema_version")
+        if missing or version != SCHEMA_VERSION:
+            what = f"lacks {', '.join(missing)}" if missing else f"has schema version {version}"
+            raise InputError(
+                f"{path} {what}, where a data set of schema version {SCHEMA_VERSION} is needed; "
+                "delete it and let the workflow make it again."
+            )
+        return DatasetInfo(
+            targets=tuple(json.loads(file.attrs["targets"])),
+            units=str(file.attrs["units"]),
+            source=str(file.attrs["source"]),
+            sha256=str(file.attrs["sha256"]),
+            sizes={name: len(file[name]["X"]) for name in SPLITS},
+            length=file["Train/X"].shape[1],
+        )
+
+
+def read_split(
+    path: str | os.PathLike[str],
+    name: str,
+    *,
+    rows: np.ndarray | None = None,
+    fields: Sequence[str] = ("x", "y"),
+) -> Split:
+    """One split of a data set, or some of its rows.
+
+    Args:
+        path: a ``dataset.h5``.
+        name: ``Train``, ``Val`` or ``Test``.
+        rows: indices to keep, in this order; None keeps all.
+        fields: which of x, y, y_std, id, motif_mask to read; a field that the file lacks is None.
+    """
+    with open_hdf5(path) as file:
+        group = file[name]
+        values: dict[str, np.ndarray | None] = dict.fromkeys(("x", "y"), np.empty(0))
+        for field in fields:
+            key = FIELDS[field]
+            if key not in group:
+                values[field] = None
+                continue
+            array = group[key].asstr()[:] if field == "id" else group[key][:]
+            values[field] = array if rows is None else array[rows]
+    return Split(**values)  # type: ignore[arg-type]
+
+
+def _check(splits: Mapping[str, Split], targets: Sequence[str], source: str) -> None:
+    lengths: dict[int, str] = {}
+    owner: dict[str, str] = {}
+    for name in SPLITS:
+        if name not in splits or len(splits[name]) == 0:
+            raise InputError(
+                f"{source}: the split {name} is empty; a data set needs Train, Val and Test."
+            )
+        split = splits[name]
+        n = len(split)
+        if split.x.dtype != np.uint8 or split.x.ndim != 3 or split.x.shape[2] != 4:
+            raise InputError(
+                f"{source}: {name} holds sequences of shape {split.x.shape} and type "
+                f"{split.x.dtype}, where uint8 one-hot of shape (N, L, 4) is needed."
+            )
+        lengths.setdefault(split.x.shape[1], name)
+        if split.x.max() > 1 or split.x.sum(axis=2, dtype=np.uint8).max() > 1:
+            raise InputError(f"{source}: {name} holds sequences that are not one-hot.")
+        if split.y.shape != (n, len(targets)):
+            raise InputError(
+                f"{source}: {name} holds activities of shape {split.y.shape}, where "
+                f"({n}, {len(targets)}) is needed for the targets {', '.join(targets)}."
+            )
+        bad = np.argwhere(~np.isfinite(split.y))
+        if len(bad):
+            row, column = bad[0]
+            raise InputError(
+                f"{source}: {name} row {row + 1} has no finite value for the target "
+                f"{targets[column]}; fill it in or leave the sequence out."
+            )
+        for label in split.id if split.id is not None else ():
+            if owner.setdefault(str(label), name) != name:
+                raise InputError(
+                    f"{source}: the id {label} occurs in both {owner[str(label)]} and {name}; a "
+                    "sequence belongs to one split."
+                )
+    if len(lengths) > 1:
+        described = ", ".join(f"{length} in {name}" for length, name in lengths.items())
+        raise InputError(f"{source}: sequences differ in length ({described}); pad or trim them.")
+
+
+def _sha256(splits: Mapping[str, Split], targets: Sequence[str]) -> str:
+    """Hash of the content, the same whatever the compression or the version of HDF5."""
+    digest = hashlib.sha256(json.dumps(list(targets)).encode())
+    for name in SPLITS:
+        for field in FIELDS:
+            values = getattr(splits[name], field)
+            if values is None:
+                continue
+            digest.update(f"{name}/{field}{values.shape}".encode())
+            if field == "id":
+                digest.update("\n".join(map(str, values)).encode())
+            else:
+                digest.update(np.ascontiguousarray(values).data)
+    return digest.hexdigest()

@@ -1,0 +1,117 @@
+"""How well predictions agree with measurements, per target."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from degu.heads import Heads
+from degu.uncertainty import logvar_to_std
+
+REGRESSION_METRICS = ("MSE", "Pearson", "Spearman")
+
+
+def _columns(y: np.ndarray, pred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both as (n, T) float64: positions of profile data are pooled with the sequences."""
+    y, pred = np.asarray(y, dtype=np.float64), np.asarray(pred, dtype=np.float64)
+    if y.shape != pred.shape:
+        raise ValueError(
+            f"Measurements have shape {y.shape} but predictions {pred.shape}; they must be equal "
+            "(NumPy would broadcast them without a word)."
+        )
+    if y.ndim == 0 or y.size == 0:
+        raise ValueError("There are no values to evaluate.")
+    last = y.shape[-1] if y.ndim > 1 else 1
+    return y.reshape(-1, last), pred.reshape(-1, last)
+
+
+def eval_regression(y: np.ndarray, pred: np.ndarray) -> dict[str, np.ndarray]:
+    """Mean squared error, Pearson and Spearman correlation of each target.
+
+    Args:
+        y: measurements (N, T...), units of the target; the last axis is the target.
+        pred: predictions, of the same shape.
+
+    Returns:
+        ``{"MSE": (T,), "Pearson": (T,), "Spearman": (T,)}``. A correlation with a constant column
+        is undefined and comes back as NaN.
+
+    Raises:
+        ValueError: if the shapes differ or there are no values.
+    """
+    y, pred = _columns(y, pred)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", stats.ConstantInputWarning)
+        # A column that only rounding keeps from being constant has no meaningful correlation.
+        pearson = [float(stats.pearsonr(a, b).statistic) for a, b in zip(y.T, pred.T, strict=True)]
+        spearman = [
+            float(stats.spearmanr(a, b).statistic) for a, b in zip(y.T, pred.T, strict=True)
+        ]
+    return {
+        "MSE": np.mean((y - pred) ** 2, axis=0),
+        "Pearson": np.array(pearson),
+        "Spearman": np.array(spearman),
+    }
+
+
+def eval_classification(
+    y: np.ndarray, pred: np.ndarray, threshold: float = 0.5
+) -> dict[str, np.ndarray]:
+    """Area under the ROC curve, average precision and F1 score of each binary target.
+
+    Args:
+        y: labels 0 or 1, (N, T...); the last axis is the target.
+        pred: probabilities, of the same shape.
+        threshold: probability from which on a sequence counts as positive in the F1 score.
+
+    Returns:
+        ``{"AUROC": (T,), "AUPR": (T,), "F1": (T,)}``; NaN for a target with one class only.
+
+    Raises:
+        ValueError: if the shapes differ, there are no values, or a label is neither 0 nor 1.
+    """
+    from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
+
+    y, pred = _columns(y, pred)
+    if not np.isin(y, (0, 1)).all():
+        raise ValueError("Labels of a classification task must be 0 or 1.")
+    results: dict[str, list[float]] = {"AUROC": [], "AUPR": [], "F1": []}
+    for labels, scores in zip(y.T, pred.T, strict=True):
+        both = 0 < labels.sum() < len(labels)
+        results["AUROC"].append(roc_auc_score(labels, scores) if both else np.nan)
+        results["AUPR"].append(average_precision_score(labels, scores) if both else np.nan)
+        results["F1"].append(f1_score(labels, scores >= threshold) if both else np.nan)
+    return {metric: np.array(values) for metric, values in results.items()}
+
+
+def performance_table(y: np.ndarray, pred: np.ndarray, heads: Heads) -> pd.DataFrame:
+    """The performance table of a model: a column ``metric`` and one for each head.
+
+    Log-variance heads are scored as standard deviations, so that students of both kinds can be
+    compared; their columns are named ``{target}-std``.
+
+    Args:
+        y: what each head should predict (N, len(heads)): the assay's activities, and for an
+            epistemic head the ensemble's standard deviation (not its logarithm).
+        pred: the model's output, of the same shape, log variances as such.
+        heads: names of the columns of ``pred``.
+
+    Returns:
+        Rows ``MSE``, ``Pearson``, ``Spearman``.
+    """
+    scored, pred = in_std_units(heads, pred)
+    results = pd.DataFrame(eval_regression(y, pred), index=pd.Index(scored.columns))
+    return results.T.rename_axis("metric").reset_index()
+
+
+def in_std_units(heads: Heads, pred: np.ndarray) -> tuple[Heads, np.ndarray]:
+    """The same predictions with log-variance heads turned into standard deviations."""
+    if "logvar" not in heads.kinds:
+        return heads, np.asarray(pred)
+    pred = np.array(pred)
+    columns = heads.slice("logvar")
+    pred[..., columns] = logvar_to_std(pred[..., columns])
+    return Heads(heads.targets, tuple("std" if k == "logvar" else k for k in heads.kinds)), pred

@@ -1,0 +1,118 @@
+"""Arms of a study: which ensembles exist, what they share, and the seeds of their members.
+
+An arm is (augmentation, proportion, ensemble size). Sizes are nested (the ensemble of n is
+members 1..n), so teachers belong to a *pool* (augmentation, proportion) and are trained once for
+the largest size that an arm of the pool needs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from degu.errors import InputError
+
+SHORT_FORM = ("augmentations", "proportions", "ensemble_sizes")
+
+
+def format_proportion(proportion: float) -> str:
+    """Spelling of a proportion in paths: ``1``, ``0.25``."""
+    return format(float(proportion), "g")
+
+
+@dataclass(frozen=True, order=True)
+class Arm:
+    """One ensemble of the study."""
+
+    augmentation: str
+    proportion: float
+    size: int
+
+    @property
+    def pool(self) -> tuple[str, float]:
+        """What the arm's teachers are shared by: (augmentation, proportion)."""
+        return self.augmentation, self.proportion
+
+    @property
+    def wildcards(self) -> dict[str, str]:
+        """Values of the path wildcards ``augmentation``, ``proportion`` and ``size``."""
+        return {
+            "augmentation": self.augmentation,
+            "proportion": format_proportion(self.proportion),
+            "size": str(self.size),
+        }
+
+
+def expand_arms(blocks: Iterable[Mapping[str, Sequence[Any]]]) -> tuple[Arm, ...]:
+    """Union of blocks, each the product of its lists, in the order in which arms first appear.
+
+    Args:
+        blocks: mappings with the lists ``augmentations``, ``proportions``, ``ensemble_sizes``.
+
+    Raises:
+        InputError: for a proportion that its path cannot spell (over six significant digits).
+    """
+    arms: dict[Arm, None] = {}
+    for block in blocks:
+        for augmentation, proportion, size in product(*(block[key] for key in SHORT_FORM)):
+            if float(format_proportion(proportion)) != float(proportion):
+                raise InputError(
+                    f"proportions: {proportion!r} has more digits than its path can spell; "
+                    f"write {format_proportion(proportion)}."
+                )
+            arms[Arm(augmentation, float(proportion), int(size))] = None
+    return tuple(arms)
+
+
+def pool_sizes(arms: Iterable[Arm]) -> dict[tuple[str, float], int]:
+    """Number of teachers that each (augmentation, proportion) needs: its largest size."""
+    sizes: dict[tuple[str, float], int] = {}
+    for arm in arms:
+        sizes[arm.pool] = max(arm.size, sizes.get(arm.pool, 0))
+    return sizes
+
+
+def derive_seed(base_seed: int, role: str, **identity: object) -> int:
+    """A member's seed, by a hash that is stable across processes, machines and versions.
+
+    Args:
+        base_seed: the study's seed.
+        role: ``teacher``, ``student``, ...
+        identity: what tells the member from others of its role (augmentation, proportion, size
+            where it matters, member). Proportions are spelt as in paths; the order is irrelevant.
+
+    Returns:
+        An integer in [0, 2**31), which every library's seed accepts.
+    """
+    spelt = {
+        key: format_proportion(value) if isinstance(value, float) else str(value)
+        for key, value in identity.items()
+    }
+    text = "|".join([str(base_seed), role, *(f"{key}={spelt[key]}" for key in sorted(spelt))])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
+
+
+def draw_subset(n: int, proportion: float, seed: int) -> np.ndarray:
+    """Sorted indices of the training subset of an arm; shape (round(n·proportion),), int64.
+
+    The draw is the published one, ``default_rng(seed).choice(n, round(n·p), replace=False,
+    shuffle=False)``; sorting keeps reads sequential and makes proportion 1 the identity.
+
+    Raises:
+        InputError: if the proportion leaves no sequence.
+    """
+    if proportion == 1:
+        return np.arange(n)
+    size = round(n * proportion)
+    if size == 0:
+        raise InputError(
+            f"proportions: {format_proportion(proportion)} of {n} training sequences is none; "
+            f"use at least {format_proportion(1 / n)}."
+        )
+    rng = np.random.default_rng(seed)
+    return np.sort(rng.choice(n, size, replace=False, shuffle=False))

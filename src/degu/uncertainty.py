@@ -1,0 +1,59 @@
+"""Epistemic uncertainty of an ensemble: spread over its members.
+
+The published standard deviation is the population one (ddof 0). For n members it is smaller than
+the unbiased estimate by √((n−1)/n), 29% at n = 2 and 2% at n = 25, so ensembles of different
+sizes are compared after :func:`unbiased_std`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+VARIANCE_FLOOR = 1e-6
+"""Smallest variance whose logarithm is taken, in squared units of the target. Members that agree
+exactly give log(1e-6) ≈ −13.8 instead of −inf, a standard deviation of 0.001: far below the noise
+of any assay on a log2 scale."""
+
+
+def uncertainty_std(predictions: np.ndarray) -> np.ndarray:
+    """Population standard deviation (ddof 0) over members.
+
+    Args:
+        predictions: (M, N, T...), member first; units of the target.
+
+    Returns:
+        (N, T...) float32, units of the target.
+    """
+    # float64 within: the variance of close float32 predictions would otherwise be rounding noise.
+    return np.std(np.asarray(predictions), axis=0, dtype=np.float64).astype(np.float32)
+
+
+def uncertainty_logvar(predictions: np.ndarray) -> np.ndarray:
+    """Natural logarithm of the population variance over members, floored at VARIANCE_FLOOR.
+
+    Args:
+        predictions: (M, N, T...), member first; units of the target.
+
+    Returns:
+        (N, T...) float32.
+    """
+    variance = np.var(np.asarray(predictions), axis=0, dtype=np.float64)
+    return np.log(np.maximum(variance, VARIANCE_FLOOR)).astype(np.float32)
+
+
+def std_to_logvar(std: np.ndarray) -> np.ndarray:
+    """Log variance of a standard deviation, with the floor of :func:`uncertainty_logvar`."""
+    variance = np.square(np.asarray(std, dtype=np.float64))
+    return np.log(np.maximum(variance, VARIANCE_FLOOR)).astype(np.float32)
+
+
+def logvar_to_std(logvar: np.ndarray) -> np.ndarray:
+    """Standard deviation of a log variance: exp(logvar / 2)."""
+    return np.exp(np.asarray(logvar, dtype=np.float64) / 2).astype(np.float32)
+
+
+def unbiased_std(std: np.ndarray, size: int) -> np.ndarray:
+    """Turn a population std over ``size`` members (ddof 0) into the sample std (ddof 1)."""
+    if size < 2:
+        raise ValueError(f"A sample std needs at least two members, but got {size}.")
+    return np.asarray(std) * np.sqrt(size / (size - 1))
