@@ -1,9 +1,10 @@
 """The one data format of the project: ``dataset.h5``.
 
-Groups ``Train``, ``Val`` and ``Test``, each with ``X`` (N, L, 4) uint8 one-hot in the order A, C, G,
-T (an unknown base is a zero row) and ``y`` (N, T) float32; optionally ``y_std`` (N, T), the std over
-replicates, ``id`` (N,) strings, and ``motif_mask`` (N, L, T) uint8, where planted motifs lie in
-simulated sequences. Attributes: ``targets``, ``units``, ``source``, ``sha256``, ``schema_version``.
+Groups ``Train``, ``Val`` and ``Test``, each with ``X`` (N, L, 4) uint8 one-hot in the order A, C,
+G, T (an unknown base is a zero row) and ``y`` (N, T) float32; optionally ``y_std`` (N, T), the std
+over replicates, ``id`` (N,) strings, and ``motif_mask`` (N, L, T) uint8, where planted motifs lie
+in simulated sequences. Attributes: ``targets``, ``units``, ``source``, ``sha256``,
+``schema_version``.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import h5py
@@ -76,7 +77,7 @@ def write_dataset(
     source: str,
     units: str = "log2 enrichment",
 ) -> DatasetInfo:
-    """Check the splits and write them, whole or not at all.
+    """Check the splits and write them, whole or not at all, in the types that `Split` names.
 
     Args:
         path: the file to write.
@@ -89,6 +90,7 @@ def write_dataset(
         InputError: for an empty split, shapes that do not agree, sequences that are not one-hot,
             activities that are not finite, or an id in two splits.
     """
+    splits = {name: _typed(split) for name, split in splits.items()}
     _check(splits, targets, source)
     digest = _sha256(splits, targets)
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
@@ -183,6 +185,23 @@ def read_split(
     return Split(**values)  # type: ignore[arg-type]
 
 
+def _typed(split: Split) -> Split:
+    """The split with every array but x in the type of the format; x is checked, not converted."""
+
+    def array(values: np.ndarray | None, dtype: type | None = None) -> np.ndarray | None:
+        return None if values is None else np.asarray(values, dtype=dtype)
+
+    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and refused later
+        return replace(
+            split,
+            x=np.asarray(split.x),
+            y=np.asarray(split.y, dtype=np.float32),
+            y_std=array(split.y_std, np.float32),
+            id=array(split.id),
+            motif_mask=array(split.motif_mask, np.uint8),
+        )
+
+
 def _check(splits: Mapping[str, Split], targets: Sequence[str], source: str) -> None:
     lengths: dict[int, str] = {}
     owner: dict[str, str] = {}
@@ -193,7 +212,12 @@ def _check(splits: Mapping[str, Split], targets: Sequence[str], source: str) -> 
             )
         split = splits[name]
         n = len(split)
-        if split.x.dtype != np.uint8 or split.x.ndim != 3 or split.x.shape[2] != 4:
+        if (
+            split.x.dtype != np.uint8
+            or split.x.ndim != 3
+            or split.x.shape[2] != 4
+            or not split.x.size
+        ):
             raise InputError(
                 f"{source}: {name} holds sequences of shape {split.x.shape} and type "
                 f"{split.x.dtype}, where uint8 one-hot of shape (N, L, 4) is needed."
@@ -206,6 +230,17 @@ def _check(splits: Mapping[str, Split], targets: Sequence[str], source: str) -> 
                 f"{source}: {name} holds activities of shape {split.y.shape}, where "
                 f"({n}, {len(targets)}) is needed for the targets {', '.join(targets)}."
             )
+        for field, shape in (
+            ("y_std", split.y.shape),
+            ("id", (n,)),
+            ("motif_mask", (*split.x.shape[:2], len(targets))),
+        ):
+            values = getattr(split, field)
+            if values is not None and values.shape != shape:
+                raise InputError(
+                    f"{source}: {name} holds {field} of shape {values.shape}, where {shape} is "
+                    "needed."
+                )
         bad = np.argwhere(~np.isfinite(split.y))
         if len(bad):
             row, column = bad[0]

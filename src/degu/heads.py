@@ -25,8 +25,9 @@ class Heads:
         kinds: a subset of ``mean``, ``aleatoric``, ``std`` or ``logvar``, in that order.
 
     Raises:
-        InputError: for no or repeated targets, unknown, repeated or disordered kinds, or for
-            ``std`` and ``logvar`` together (they are two spellings of the epistemic head).
+        InputError: for no or repeated targets, unknown, repeated or disordered kinds, for ``std``
+            and ``logvar`` together (they are two spellings of the epistemic head), or for a target
+            named like another's head (``Dev-std`` beside ``Dev``).
     """
 
     targets: tuple[str, ...]
@@ -44,6 +45,9 @@ class Heads:
             )
         if {"std", "logvar"} <= set(self.kinds):
             raise InputError("A model has either std or logvar heads, not both.")
+        twice = [column for column in self.columns if self.columns.count(column) > 1]
+        if twice:
+            raise InputError(f"Two heads would be called {twice[0]}; rename the target.")
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -61,7 +65,7 @@ class Heads:
     def column(self, target: str, kind: str = "mean") -> int:
         """Index of one head in the model's output; InputError if the model has no such head."""
         try:
-            return self.columns.index(self.name(target, kind))
+            return self.kinds.index(kind) * len(self.targets) + self.targets.index(target)
         except ValueError:
             raise InputError(
                 f"There is no head {self.name(target, kind)}: this model predicts "

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -37,24 +39,30 @@ def eval_regression(y: np.ndarray, pred: np.ndarray) -> dict[str, np.ndarray]:
 
     Returns:
         ``{"MSE": (T,), "Pearson": (T,), "Spearman": (T,)}``. A correlation with a constant column
-        is undefined and comes back as NaN.
+        or of a single value is undefined and comes back as NaN.
 
     Raises:
         ValueError: if the shapes differ or there are no values.
     """
     y, pred = _columns(y, pred)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", stats.ConstantInputWarning)
-        # A column that only rounding keeps from being constant has no meaningful correlation.
-        pearson = [float(stats.pearsonr(a, b).statistic) for a, b in zip(y.T, pred.T, strict=True)]
-        spearman = [
-            float(stats.spearmanr(a, b).statistic) for a, b in zip(y.T, pred.T, strict=True)
-        ]
+    columns = list(zip(y.T, pred.T, strict=True))
     return {
         "MSE": np.mean((y - pred) ** 2, axis=0),
-        "Pearson": np.array(pearson),
-        "Spearman": np.array(spearman),
+        "Pearson": np.array([_correlation(stats.pearsonr, a, b) for a, b in columns]),
+        "Spearman": np.array([_correlation(stats.spearmanr, a, b) for a, b in columns]),
     }
+
+
+def _correlation(function: Callable[..., Any], a: np.ndarray, b: np.ndarray) -> float:
+    """A correlation of SciPy's; NaN for a single value or a column that SciPy finds constant."""
+    if len(a) < 2:
+        return float("nan")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", stats.DegenerateDataWarning)
+        try:
+            return float(function(a, b).statistic)
+        except stats.DegenerateDataWarning:
+            return float("nan")
 
 
 def eval_classification(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from itertools import product
 
 import numpy as np
 
@@ -18,6 +20,10 @@ _CODE[ord("N")] = _CODE[ord("n")] = _UNKNOWN
 # Row 4 is the zero row of an unknown base.
 _ONE_HOT = np.vstack([np.eye(4, dtype=np.uint8), np.zeros((1, 4), dtype=np.uint8)])
 _LETTERS = np.frombuffer(b"ACGTN", dtype=np.uint8)
+_N_LETTERS = len(_LETTERS)
+
+# Bases that a shuffle works on at once; it needs some 40 bytes for each.
+_SHUFFLE_BLOCK = 2**21
 
 
 def one_hot(sequences: Sequence[str]) -> np.ndarray:
@@ -58,10 +64,7 @@ def one_hot(sequences: Sequence[str]) -> np.ndarray:
 
 def decode(x: np.ndarray) -> list[str]:
     """Strings of one-hot sequences (N, L, 4); a zero row reads N."""
-    x = np.asarray(x)
-    codes = np.where(x.any(axis=-1), x.argmax(axis=-1), _UNKNOWN)
-    letters = _LETTERS[codes]
-    return [row.tobytes().decode() for row in letters]
+    return [row.tobytes().decode() for row in _LETTERS[_codes(x)]]
 
 
 def reverse_complement(x: np.ndarray) -> np.ndarray:
@@ -70,3 +73,140 @@ def reverse_complement(x: np.ndarray) -> np.ndarray:
     With the order A, C, G, T, flipping positions and bases at once is the reverse complement.
     """
     return np.asarray(x)[..., ::-1, ::-1]
+
+
+def dinucleotide_shuffle(x: np.ndarray, k: int, seed: int | np.random.Generator) -> np.ndarray:
+    """Shuffle sequences so that every dinucleotide occurs as often as before.
+
+    A sequence is a walk over its letters, a dinucleotide an edge, and a shuffle another Eulerian
+    path over the same edges (Altschul and Erickson, Mol. Biol. Evol. 2:526, 1985).
+    Every distinct shuffle is equally likely, the sequence itself included. The first and the last
+    letter stay. An unknown base is a fifth letter, so dinucleotides with N are kept as well.
+
+    Args:
+        x: (n, L, 4) one-hot, any numeric type; an unknown base is a zero row.
+        k: shuffles of each sequence.
+        seed: a seed, or the generator to draw from.
+
+    Returns:
+        (n, k, L, 4) uint8; memory beyond the result is bounded, whatever n and k. The counting
+        is exact below L = 200,000.
+
+    Raises:
+        InputError: if x is not one-hot or k is below 1.
+    """
+    x = np.asarray(x)
+    if x.ndim != 3 or x.shape[1] == 0 or x.shape[2] != 4:
+        raise InputError(f"A shuffle needs sequences of shape (n, L, 4), but got {x.shape}.")
+    if k < 1:
+        raise InputError(f"A shuffle needs k of at least 1, but got {k}.")
+    rng = np.random.default_rng(seed)
+    n, length = x.shape[:2]
+    shuffled = np.empty((n * k, length, 4), dtype=np.uint8)
+    step = max(1, _SHUFFLE_BLOCK // length)
+    for start in range(0, n * k, step):
+        stop = min(start + step, n * k)
+        first, last = start // k, (stop - 1) // k
+        block = x[first : last + 1]
+        if not (np.isin(block, (0, 1)).all() and (block.sum(axis=2) <= 1).all()):
+            raise InputError("A shuffle needs one-hot sequences; these hold other values.")
+        sources = np.arange(start, stop) // k - first
+        shuffled[start:stop] = _ONE_HOT[_eulerian_paths(_codes(block), sources, rng)]
+    return shuffled.reshape(n, k, length, 4)
+
+
+def _codes(x: np.ndarray) -> np.ndarray:
+    """Index of each base in ACGTN; (..., L) uint8."""
+    x = np.asarray(x)
+    return np.where(x.any(axis=-1), x.argmax(axis=-1), _UNKNOWN).astype(np.uint8)
+
+
+@cache
+def _arborescences() -> np.ndarray:
+    """Every tree over the letters whose edges lead to its root.
+
+    Returns:
+        (5, 125, 5): for each root and tree, the letter that each letter leads to; the root leads
+        to itself. Cayley's formula gives their number, 5^3.
+    """
+    letters = range(_N_LETTERS)
+    trees = []
+    for root in letters:
+        choices = ([root] if v == root else [w for w in letters if w != v] for v in letters)
+        functions = np.array(list(product(*choices)))
+        reached = functions
+        for _ in letters:
+            reached = np.take_along_axis(functions, reached, axis=1)
+        trees.append(functions[(reached == root).all(axis=1)])
+    return np.stack(trees)
+
+
+def _eulerian_paths(codes: np.ndarray, sources: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """One uniformly drawn Eulerian path for each entry of ``sources``.
+
+    The edges by which a path leaves each letter for the last time form a tree to the last letter
+    of the sequence, and the other edges may be used in any order. There are few trees over five
+    letters, so one is drawn exactly, by how many choices of edges it stands for.
+
+    Args:
+        codes: (m, L) sequences over 0..4.
+        sources: (b,) row of ``codes`` that each path shuffles.
+        rng: the generator to draw from.
+
+    Returns:
+        (b, L) uint8.
+    """
+    m, length = codes.shape
+    b = len(sources)
+    if length < 3:
+        return codes[sources]
+    rows = np.arange(m)
+    edges = codes[:, :-1] * np.uint8(_N_LETTERS) + codes[:, 1:]
+    n_edges = _N_LETTERS**2
+    counts = np.bincount((rows[:, None] * n_edges + edges).ravel(), minlength=m * n_edges)
+    counts = counts.reshape(m, _N_LETTERS, _N_LETTERS)
+    out_degree = counts.sum(axis=2)
+    position = np.zeros((m, n_edges), dtype=np.int64)
+    position[rows[:, None], edges] = np.arange(length - 1)
+
+    # How many choices of last edges each tree stands for. A letter that is never left puts no
+    # constraint: a single made-up edge to the root keeps it out of the product.
+    root = codes[:, -1]
+    trees = _arborescences()[root]
+    capacity = counts.copy()
+    for letter in range(_N_LETTERS):
+        never_left = (out_degree[:, letter] == 0).nonzero()[0]
+        capacity[never_left, letter, root[never_left]] = 1
+    capacity[rows, root, root] = 1
+    weights = np.ones(trees.shape[:2], dtype=np.int64)
+    for letter in range(_N_LETTERS):
+        weights *= capacity[rows[:, None], letter, trees[:, :, letter]]
+    cumulative = weights.cumsum(axis=1)
+    drawn = rng.integers(cumulative[sources, -1])
+    tree = trees[sources, (cumulative[sources] <= drawn[:, None]).sum(axis=1)]
+
+    # Sorting by (letter left, is it the last time, random bits) puts the edges of each letter in
+    # order of use; the lowest three bits carry along the letter that the edge leads to.
+    keys = rng.integers(2**60, size=(b, length - 1), dtype=np.uint64) & ~np.uint64(7)
+    keys |= (codes[:, 1:].astype(np.uint64) | codes[:, :-1].astype(np.uint64) << np.uint64(61))[
+        sources
+    ]
+    for letter in range(_N_LETTERS):
+        path = ((root[sources] != letter) & (out_degree[sources, letter] > 0)).nonzero()[0]
+        edge = letter * _N_LETTERS + tree[path, letter]
+        keys[path, position[sources[path], edge]] |= np.uint64(1 << 60)
+    keys.sort(axis=1)
+    heads = (keys & np.uint64(7)).astype(np.uint8).ravel()
+
+    # Where in `heads` the next unused edge of each letter is.
+    following = out_degree.cumsum(axis=1) - out_degree
+    following = (following[sources] + np.arange(b)[:, None] * (length - 1)).ravel()
+    paths = np.empty((length, b), dtype=np.uint8)
+    paths[0] = codes[sources, 0]
+    offset = np.arange(b) * _N_LETTERS
+    for step in range(1, length):
+        slot = offset + paths[step - 1]
+        edge = following[slot]
+        paths[step] = heads[edge]
+        following[slot] = edge + 1
+    return paths.T

@@ -15,6 +15,11 @@ exactly give log(1e-6) ≈ −13.8 instead of −inf, a standard deviation of 0.
 of any assay on a log2 scale."""
 
 
+def ensemble_mean(predictions: np.ndarray) -> np.ndarray:
+    """Mean over members, (M, N, T...) to (N, T...) float32, summed in float64."""
+    return np.asarray(np.mean(predictions, axis=0, dtype=np.float64), dtype=np.float32)
+
+
 def uncertainty_std(predictions: np.ndarray) -> np.ndarray:
     """Population standard deviation (ddof 0) over members.
 

@@ -33,8 +33,6 @@ def preflight(data: Mapping[str, Any], targets: Sequence[str]) -> None:
     source_module(data["source"]).preflight(data, targets)
 
 
-def ingest(
-    data: Mapping[str, Any], targets: Sequence[str], path: str | Path, seed: int
-) -> None:
+def ingest(data: Mapping[str, Any], targets: Sequence[str], path: str | Path, seed: int) -> None:
     """Make ``dataset.h5`` from the configured source."""
     source_module(data["source"]).ingest(data, targets, path, seed)

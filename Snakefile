@@ -1,0 +1,52 @@
+"""degu: train ensembles of sequence-to-function models and distil them into students.
+
+Write a config file of what differs from the defaults (config/README.md) and run
+`snakemake --cores all --configfile my.yaml`.
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: workflow.basedir + "/config/config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/teachers.smk"
+include: "rules/ensembles.smk"
+include: "rules/students.smk"
+include: "rules/evaluation.smk"
+include: "rules/figures.smk"
+
+
+localrules:
+    all,
+    teachers,
+    students,
+
+
+rule all:
+    default_target: True
+    input:
+        f"{RESULTS}/summary.csv",
+        FIGURES,
+
+
+rule teachers:
+    input:
+        TEACHER_FILES,
+
+
+rule students:
+    input:
+        STUDENT_FILES,
+
+
+onsuccess:
+    print(f"Finished: {RESULTS}/summary.csv and {RESULTS}/figures/")
+
+
+onerror:
+    print(f"Failed: each job's log lies in {RESULTS}/logs/")

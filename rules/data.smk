@@ -1,0 +1,102 @@
+"""From a source of measurements to dataset.h5, and the training subsets of the arms."""
+
+# The published file of a release, where the config names no local copy.
+DOWNLOAD = config["data"].get("url") if not config["data"].get("path") else None
+RAW = (
+    f"resources/{DOWNLOAD.rsplit('/', 1)[-1]}"
+    if DOWNLOAD
+    else config["data"].get("path")
+)
+
+
+rule download:
+    output:
+        table=RAW if DOWNLOAD else "resources/nothing_to_download",
+    log:
+        f"{LOGS}/download.log",
+    benchmark:
+        f"{BENCHMARKS}/download.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        gpu=RESOURCES["light"]["gpu"],
+        mem_mb=RESOURCES["light"]["mem_mb"],
+        runtime=RESOURCES["light"]["runtime"],
+    params:
+        url=DOWNLOAD,
+        sha256=config["data"].get("sha256"),
+    script:
+        "../workflow/scripts/download.py"
+
+
+rule ingest:
+    input:
+        # A source that is simulated reads no file.
+        raw=[RAW] if RAW else [],
+    output:
+        dataset=DATASET,
+    log:
+        f"{LOGS}/ingest.log",
+    benchmark:
+        f"{BENCHMARKS}/ingest.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        gpu=RESOURCES["light"]["gpu"],
+        mem_mb=RESOURCES["light"]["mem_mb"],
+        runtime=RESOURCES["light"]["runtime"],
+    params:
+        data=config["data"],
+        targets=TARGETS,
+        seed=config["seed"],
+        stage=STAGES["ingest"],
+    script:
+        "../workflow/scripts/ingest.py"
+
+
+rule subset:
+    input:
+        dataset=DATASET,
+    output:
+        rows=f"{POOL}/subset.npy",
+    log:
+        LOGS + "/subset/{augmentation}_{proportion}.log",
+    benchmark:
+        BENCHMARKS + "/subset/{augmentation}_{proportion}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        gpu=RESOURCES["light"]["gpu"],
+        mem_mb=RESOURCES["light"]["mem_mb"],
+        runtime=RESOURCES["light"]["runtime"],
+    params:
+        seed=config["seed"],
+        stage=STAGES["subset"],
+    script:
+        "../workflow/scripts/subset.py"
+
+
+rule subset_sequences:
+    input:
+        dataset=DATASET,
+    output:
+        sequences=RESULTS + "/subsets/downsample_{proportion}.h5",
+    log:
+        LOGS + "/subset_sequences/{proportion}.log",
+    benchmark:
+        BENCHMARKS + "/subset_sequences/{proportion}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        gpu=RESOURCES["light"]["gpu"],
+        mem_mb=RESOURCES["light"]["mem_mb"],
+        runtime=RESOURCES["light"]["runtime"],
+    params:
+        seed=config["seed"],
+        stage=STAGES["subset"],
+    script:
+        "../workflow/scripts/subset_sequences.py"

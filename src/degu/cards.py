@@ -1,0 +1,85 @@
+"""What a model file, or a file of its predictions, says of itself.
+
+A card is stored as HDF5 attributes named ``degu_*``. It is checked wherever such a file is used,
+so that a model of another arm, architecture or data set is refused by name.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from dataclasses import dataclass, field, fields
+from importlib.metadata import version
+from typing import Any
+
+import h5py
+
+from degu.errors import InputError
+from degu.heads import Heads
+
+PREFIX = "degu_"
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of what decides a result's bits."""
+    packages = ("degu", "tensorflow", "keras", "numpy", "h5py")
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+
+
+@dataclass(frozen=True)
+class Card:
+    """Identity of a trained model.
+
+    Attributes:
+        heads: names of the output columns.
+        architecture: the config's ``model``.
+        role: ``teacher`` or ``student``.
+        augmentation, proportion, size, member: its arm and number; size is None for a teacher,
+            which belongs to ensembles of several sizes.
+        seed: the member's derived seed.
+        dataset_sha256: content hash of the data set it was trained on.
+        versions: of the packages it was trained with.
+    """
+
+    heads: Heads
+    architecture: str
+    role: str
+    augmentation: str
+    proportion: float
+    size: int | None
+    member: int
+    seed: int
+    dataset_sha256: str
+    versions: dict[str, str] = field(default_factory=package_versions)
+
+    def write(self, attributes: h5py.AttributeManager) -> None:
+        """Store the card among the attributes of an HDF5 file."""
+        for item in fields(self):
+            value = getattr(self, item.name)
+            text = value.to_json() if isinstance(value, Heads) else json.dumps(value)
+            attributes[PREFIX + item.name] = text
+
+    @classmethod
+    def read(cls, file: h5py.File) -> Card:
+        """The card of an open HDF5 file; InputError if it has none."""
+        values: dict[str, Any] = {}
+        for item in fields(cls):
+            text = file.attrs.get(PREFIX + item.name)
+            if text is None:
+                raise InputError(
+                    f"{file.filename} carries no card ({PREFIX}{item.name} is missing), so what it "
+                    "holds is unknown; make it again with this workflow."
+                )
+            values[item.name] = Heads.from_json(text) if item.name == "heads" else json.loads(text)
+        return cls(**values)
+
+    def check(self, path: object, **expected: object) -> None:
+        """Refuse a card that differs from what is expected; InputError names the difference."""
+        for name, wanted in expected.items():
+            got = getattr(self, name)
+            if got != wanted:
+                got, wanted = (v.columns if isinstance(v, Heads) else v for v in (got, wanted))
+                raise InputError(
+                    f"{path} has {name} {got!r}, where {wanted!r} is needed; delete the file and "
+                    "let the workflow make it again."
+                )

@@ -1,0 +1,541 @@
+"""Ensembles of networks that differ in their random initialisation, and their distillation.
+
+Source: Zhou, Rizzo, Christensen, Tang & Koo, bioRxiv 2024.11.13.623485; the ensembles are deep
+ensembles (Lakshminarayanan, Pritzel & Blundell, NeurIPS 2017) without adversarial training.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import h5py
+import keras
+import numpy as np
+
+from degu.metrics import eval_regression
+from degu.sweep import derive_seed
+from degu.training import (
+    PREDICT_BATCH_SIZE,
+    TrainFun,
+    fresh_optimizer,
+    predict,
+    save_weights,
+    standard_train_fun,
+)
+from degu.uncertainty import ensemble_mean, uncertainty_logvar
+
+Results = dict[str, np.ndarray]
+FINGERPRINT = "degu_fingerprint"
+
+
+class EnsemblePrediction(NamedTuple):
+    """Prediction of an ensemble: ``mean`` and ``uncertainty``, each (N, T...)."""
+
+    mean: np.ndarray
+    uncertainty: np.ndarray
+
+
+class EnsembleEvaluation(NamedTuple):
+    """Evaluation of an ensemble.
+
+    Attributes:
+        ensemble_results: results of the ensemble's mean.
+        standard_results: results of each member by itself.
+        predictions: the ensemble's mean (N, T...).
+        uncertainties: the ensemble's uncertainty (N, T...).
+    """
+
+    ensemble_results: Any
+    standard_results: list[Any]
+    predictions: np.ndarray
+    uncertainties: np.ndarray
+
+
+class StudentEvaluation(NamedTuple):
+    """Evaluation of a student.
+
+    Attributes:
+        results: of its activity heads against the measurements and of its uncertainty heads
+            against the ensemble's uncertainty; columns in that order.
+        predictions: its output (N, 2T).
+        y_ensemble: the ensemble's mean and uncertainty side by side (N, 2T).
+    """
+
+    results: Any
+    predictions: np.ndarray
+    y_ensemble: np.ndarray
+
+
+def new_member(
+    model: keras.Model | Callable[[], keras.Model], seed: int | None = None
+) -> keras.Model:
+    """A model of the same architecture with weights drawn afresh, batch norm included.
+
+    Every random part of the architecture (initialisers, dropout, noise layers) gets a seed of its
+    own, drawn from ``seed``. So a seeded or shared initialiser does not make twins, and a seed
+    gives the same model everywhere. Weights that the given model has learnt are not taken over.
+
+    Args:
+        model: a functional or Sequential model, or a function without arguments that builds any
+            Keras model.
+        seed: of the initial weights and of dropout; None draws one.
+
+    Returns:
+        A model that is compiled like the given one, or not compiled if that is not.
+
+    Raises:
+        ValueError: if the model cannot be cloned (a subclassed one, or layers that cannot be made
+            from their config): give a function that builds it.
+    """
+    if seed is None:
+        seed = int(np.random.default_rng().integers(2**31))
+    original = model
+    if not isinstance(original, keras.Model):
+        # The builder's own draws, for a model that can only be built and not cloned.
+        keras.utils.set_random_seed(seed)
+        original = original()
+        if not isinstance(original, keras.Model):
+            raise ValueError(f"The builder returned a {type(original).__name__}, no Keras model.")
+        if not _is_graph(original):
+            return original
+    if not _is_graph(original):
+        raise ValueError(
+            f"{type(original).__name__} is a subclassed model, which cannot be cloned: give DEGU a "
+            "function without arguments that builds it, in place of the model."
+        )
+    rng = np.random.default_rng(seed)
+
+    def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
+        return type(layer).from_config(_reseed(layer.get_config(), rng))
+
+    try:
+        member = keras.models.clone_model(original, clone_function=clone, recursive=True)
+    except Exception as error:
+        raise ValueError(
+            f"The model {original.name} cannot be cloned ({error}): give DEGU a function without "
+            "arguments that builds it, in place of the model."
+        ) from error
+    if original.compiled:
+        member.compile_from_config(original.get_compile_config())
+    return member
+
+
+def _is_graph(model: keras.Model) -> bool:
+    from keras.src.models.functional import Functional
+
+    return isinstance(model, (keras.Sequential, Functional))
+
+
+def _reseed(config: Any, rng: np.random.Generator) -> Any:
+    """The same layer config with every ``seed`` in it drawn anew."""
+    if isinstance(config, dict):
+        return {
+            key: int(rng.integers(2**31)) if key == "seed" else _reseed(value, rng)
+            for key, value in config.items()
+        }
+    if isinstance(config, (list, tuple)):
+        return type(config)(_reseed(value, rng) for value in config)
+    return config
+
+
+class DEGU:
+    """An ensemble and its distillation into one student, for any Keras model.
+
+    Args:
+        model: the members' architecture: a functional or Sequential model (its weights are not
+            used), or a function without arguments that builds a model of any kind.
+        num_ensemble: number of members M, at least 2.
+        uncertainty_fun: from the members' predictions (M, N, T...) to their uncertainty (N, T...).
+        seed: makes everything reproducible; None draws new seeds at each run.
+
+    Example:
+        >>> degu = DEGU(model, num_ensemble=10)
+        >>> degu.train_ensemble(x, y, optimizer="adam", loss="mse", validation_data=(xv, yv))
+        >>> mean, uncertainty = degu.pred_ensemble(x_test)
+
+    Reference:
+        Zhou et al., bioRxiv 2024.11.13.623485.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model | Callable[[], keras.Model],
+        num_ensemble: int = 10,
+        uncertainty_fun: Callable[[np.ndarray], np.ndarray] = uncertainty_logvar,
+        seed: int | None = None,
+    ) -> None:
+        if num_ensemble < 2:
+            raise ValueError(
+                f"An ensemble of {num_ensemble} has no spread between members; "
+                "num_ensemble must be at least 2."
+            )
+        self.model = model
+        self.num_ensemble = num_ensemble
+        self.uncertainty_fun = uncertainty_fun
+        self.seed = seed
+        self.members: list[keras.Model] = []
+
+    def train_ensemble(
+        self,
+        x: Any,
+        y: np.ndarray,
+        train_fun: TrainFun = standard_train_fun,
+        save_prefix: str | os.PathLike[str] | None = "ensemble",
+        optimizer: Any = None,
+        loss: Any = None,
+        validation_data: tuple[Any, np.ndarray] | None = None,
+        resume: bool = False,
+        **train_kwargs: Any,
+    ) -> list[dict[str, list[float]]]:
+        """Train every member from an initialisation of its own.
+
+        Args:
+            x: sequences (N, L, 4), or what else the model takes.
+            y: targets (N, T...).
+            train_fun: ``train_fun(model, x, y, validation_data, save_prefix, optimizer, loss,
+                **train_kwargs)`` trains one model and returns its history.
+            save_prefix: member i, from 1, is saved as ``{save_prefix}_{i}.weights.h5``; an existing
+                file is replaced. None saves nothing.
+            optimizer, loss: with both None each member is compiled like the given model.
+            validation_data: (x, y).
+            resume: reuse a saved member if it was trained on the same data with the same settings;
+                one that was not is trained again.
+            train_kwargs: passed to ``train_fun`` (epochs, batch_size, ...).
+
+        Returns:
+            A history for each member, in order.
+
+        Raises:
+            ValueError: if shapes do not fit each other or the model, the model cannot be cloned, or
+                members begin alike although they should not.
+        """
+        _check_shapes(self._new_member(0), x, y, validation_data)
+        if resume and save_prefix is None:
+            raise ValueError("resume=True needs the save_prefix that the members were saved with.")
+        members: list[keras.Model] = []
+        histories = []
+        initial: list[np.ndarray] = []
+        for i in range(1, self.num_ensemble + 1):
+            member = self._new_member(i)
+            # Weights of a model that builds itself at the first batch are not there yet.
+            weights = [np.array(w) for w in member.get_weights()]
+            if i == 1:
+                initial = weights
+            elif _twins(initial, weights):
+                raise ValueError(
+                    f"Members 1 and {i} begin with the same weights, so the ensemble would have no "
+                    "spread: take constants and fixed random numbers out of the initialisers."
+                )
+            prefix = None if save_prefix is None else f"{save_prefix}_{i}"
+            path = None if prefix is None else Path(f"{prefix}.weights.h5")
+            fingerprint = self._fingerprint(
+                i, member, x, y, validation_data, train_fun, optimizer, loss, train_kwargs
+            )
+            history = _load_member(member, path, fingerprint, x) if resume and path else None
+            if history is None:
+                kwargs = dict(train_kwargs)
+                if train_fun is standard_train_fun and self.seed is not None:
+                    kwargs.setdefault("seed", self._seed("order", i))
+                history = train_fun(
+                    member,
+                    x,
+                    y,
+                    validation_data=validation_data,
+                    save_prefix=prefix,
+                    # An optimizer serves one model only, whatever the train_fun does with it.
+                    optimizer=fresh_optimizer(optimizer),
+                    loss=loss,
+                    **kwargs,
+                )
+                if path is not None:
+                    _save_member(member, path, fingerprint, history)
+            members.append(member)
+            histories.append(history)
+        self.members = members
+        return histories
+
+    def member_predictions(self, x: Any, batch_size: int = PREDICT_BATCH_SIZE) -> np.ndarray:
+        """Predictions of every member, (M, N, T...)."""
+        if not self.members:
+            raise ValueError("The ensemble is not trained: call train_ensemble first.")
+        return np.stack([predict(member, x, batch_size) for member in self.members])
+
+    def pred_ensemble(self, x: Any, batch_size: int = PREDICT_BATCH_SIZE) -> EnsemblePrediction:
+        """The ensemble's mean and uncertainty, each (N, T...) float32.
+
+        Raises:
+            ValueError: before training.
+        """
+        return self._aggregate(self.member_predictions(x, batch_size))
+
+    def eval_ensemble(
+        self,
+        x: Any,
+        y: np.ndarray,
+        eval_fun: Callable[[np.ndarray, np.ndarray], Any] = eval_regression,
+        batch_size: int = PREDICT_BATCH_SIZE,
+    ) -> EnsembleEvaluation:
+        """Evaluate the ensemble's mean and each member by itself.
+
+        Args:
+            x: sequences (N, L, 4).
+            y: measurements (N, T...).
+            eval_fun: from (measurements, predictions) to results.
+            batch_size: sequences a batch.
+        """
+        predictions = self.member_predictions(x, batch_size)
+        mean, uncertainty = self._aggregate(predictions)
+        y = _like(y, mean)
+        return EnsembleEvaluation(
+            eval_fun(y, mean), [eval_fun(y, p) for p in predictions], mean, uncertainty
+        )
+
+    def distill_student(
+        self,
+        student_model: keras.Model,
+        x: Any,
+        y: np.ndarray,
+        train_fun: TrainFun = standard_train_fun,
+        save_prefix: str | os.PathLike[str] | None = "student",
+        optimizer: Any = None,
+        loss: Any = None,
+        validation_data: tuple[Any, np.ndarray] | None = None,
+        **train_kwargs: Any,
+    ) -> dict[str, list[float]]:
+        """Train a student on the ensemble's mean and uncertainty, side by side.
+
+        As in the study, the student is trained on what the ensemble says of the training sequences,
+        not on their measurements, while its validation targets are the measurements and the
+        ensemble's uncertainty.
+
+        Args:
+            student_model: a Keras model with 2T outputs, trained in place.
+            x: the sequences that the ensemble was trained on (N, L, 4).
+            y: their measurements (N, T...); only their shape is used.
+            train_fun: as for :meth:`train_ensemble`.
+            save_prefix: the weights are saved as ``{save_prefix}.weights.h5``; None saves nothing.
+            optimizer, loss: with both None the student's own compile is kept.
+            validation_data: (x, y) with the measurements as y.
+            train_kwargs: passed to ``train_fun``.
+
+        Returns:
+            The student's history.
+
+        Raises:
+            ValueError: before training, or if the student's output is not 2T.
+        """
+        targets = self._side_by_side(self.pred_ensemble(x))
+        _check_student(student_model, y, targets)
+        if validation_data is not None:
+            x_val, y_val = validation_data
+            uncertainty = self.pred_ensemble(x_val).uncertainty
+            validation_data = x_val, self._side_by_side((_like(y_val, uncertainty), uncertainty))
+        history = train_fun(
+            student_model,
+            x,
+            targets,
+            validation_data=validation_data,
+            save_prefix=save_prefix,
+            optimizer=fresh_optimizer(optimizer),
+            loss=loss,
+            **train_kwargs,
+        )
+        if save_prefix is not None:
+            save_weights(student_model, f"{save_prefix}.weights.h5")
+        return history
+
+    def eval_student(
+        self,
+        student_model: keras.Model,
+        x: Any,
+        y: np.ndarray,
+        eval_fun: Callable[[np.ndarray, np.ndarray], Any] = eval_regression,
+        batch_size: int = PREDICT_BATCH_SIZE,
+    ) -> StudentEvaluation:
+        """Evaluate a student: activities against measurements, uncertainty against the ensemble's.
+
+        Args:
+            student_model: a distilled student.
+            x: sequences (N, L, 4).
+            y: measurements (N, T...).
+            eval_fun: from (targets (N, 2T), predictions (N, 2T)) to results.
+            batch_size: sequences a batch.
+        """
+        ensemble = self.pred_ensemble(x, batch_size)
+        y_ensemble = self._side_by_side(ensemble)
+        predictions = predict(student_model, x, batch_size)
+        _check_student(student_model, y, y_ensemble, predictions)
+        measured = self._side_by_side((_like(y, ensemble.mean), ensemble.uncertainty))
+        return StudentEvaluation(eval_fun(measured, predictions), predictions, y_ensemble)
+
+    def _aggregate(self, predictions: np.ndarray) -> EnsemblePrediction:
+        mean = ensemble_mean(predictions)
+        uncertainty = np.asarray(self.uncertainty_fun(predictions))
+        if uncertainty.shape != mean.shape:
+            raise ValueError(
+                f"uncertainty_fun made {uncertainty.shape} of {predictions.shape}; it must reduce "
+                f"the first axis, to {mean.shape}."
+            )
+        return EnsemblePrediction(mean, uncertainty)
+
+    @staticmethod
+    def _side_by_side(pair: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+        mean, uncertainty = (a[:, None] if a.ndim == 1 else a for a in pair)
+        return np.concatenate([mean, uncertainty], axis=-1)
+
+    def _seed(self, role: str, member: int) -> int | None:
+        return None if self.seed is None else derive_seed(self.seed, role, member=member)
+
+    def _new_member(self, i: int) -> keras.Model:
+        return new_member(self.model, self._seed("member", i))
+
+    def _fingerprint(
+        self,
+        i: int,
+        member: keras.Model,
+        x: Any,
+        y: np.ndarray,
+        validation_data: tuple[Any, np.ndarray] | None,
+        train_fun: TrainFun,
+        optimizer: Any,
+        loss: Any,
+        train_kwargs: dict[str, Any],
+    ) -> str:
+        """Hash of all that decides what a trained member is."""
+        digest = hashlib.sha256(f"{self.seed}/{i}".encode())
+        for array in keras.tree.flatten([x, y, validation_data]):
+            array = np.ascontiguousarray(array)
+            digest.update(f"{array.shape}{array.dtype}".encode())
+            digest.update(array.data)
+        settings = [
+            _architecture(member),
+            getattr(train_fun, "__qualname__", repr(type(train_fun))),
+            _config(optimizer if optimizer is not None else member.get_compile_config()),
+            _config(loss),
+            {name: _config(value) for name, value in sorted(train_kwargs.items())},
+        ]
+        digest.update(json.dumps(settings, sort_keys=True, default=_name).encode())
+        return digest.hexdigest()
+
+
+def _config(value: Any) -> Any:
+    if not hasattr(value, "get_config"):
+        return value
+    # Keras numbers the names of what a process has made: adam, adam_1, ...
+    return {key: item for key, item in value.get_config().items() if key != "name"}
+
+
+def _architecture(model: keras.Model) -> Any:
+    """A model's config without what differs between two buildings of the same architecture."""
+    names = {layer.name: f"layer {i}" for i, layer in enumerate(model._flatten_layers())}
+
+    def renamed(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: renamed(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [renamed(item) for item in value]
+        return names.get(value, value) if isinstance(value, str) else value
+
+    # Without a seed every clone draws its own.
+    return renamed(_reseed(_config(model), np.random.default_rng(0)))
+
+
+def _name(value: Any) -> str:
+    """A name for what JSON cannot spell, without the address that ``repr`` would put in."""
+    return getattr(value, "__qualname__", None) or type(value).__qualname__
+
+
+def _twins(first: list[np.ndarray], second: list[np.ndarray]) -> bool:
+    """Whether all weights that vary within themselves are equal in both."""
+    random = [(a, b) for a, b in zip(first, second, strict=True) if a.size > 1 and np.ptp(a) > 0]
+    return bool(random) and all(np.array_equal(a, b) for a, b in random)
+
+
+def _like(y: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """y with the axes of ``reference``: (N,) measurements go with (N, 1) predictions."""
+    y = np.asarray(y)
+    return y[:, None] if y.ndim == 1 and reference.ndim == 2 else y
+
+
+def _length(x: Any) -> int:
+    return len(keras.tree.flatten(x)[0])
+
+
+def _check_shapes(
+    model: keras.Model, x: Any, y: np.ndarray, validation_data: tuple[Any, np.ndarray] | None
+) -> None:
+    for name, (inputs, targets) in {
+        "training data": (x, y),
+        **({"validation_data": validation_data} if validation_data is not None else {}),
+    }.items():
+        targets = np.asarray(targets)
+        if _length(inputs) != len(targets):
+            raise ValueError(
+                f"{name}: {_length(inputs)} sequences but {len(targets)} rows of targets."
+            )
+        shapes = getattr(model, "output_shape", None), getattr(model, "input_shape", None)
+        pairs = zip(shapes, (targets, inputs), ("targets", "sequences"), strict=True)
+        for shape, array, what in pairs:
+            if not isinstance(shape, tuple) or not isinstance(array, np.ndarray):
+                continue
+            given = (*array.shape, 1) if array.ndim == 1 else array.shape
+            fits = len(given) == len(shape) and all(
+                s is None or s == g for s, g in zip(shape[1:], given[1:], strict=True)
+            )
+            if not fits:
+                raise ValueError(
+                    f"{name}: {what} of shape {array.shape}, but the model has {shape}."
+                )
+
+
+def _check_student(
+    student: keras.Model,
+    y: np.ndarray,
+    targets: np.ndarray,
+    predictions: np.ndarray | None = None,
+) -> None:
+    shape = predictions.shape if predictions is not None else getattr(student, "output_shape", None)
+    if isinstance(shape, tuple) and tuple(shape[1:]) != targets.shape[1:]:
+        raise ValueError(
+            f"The student's output has shape {tuple(shape)}, but it needs {targets.shape[-1]} "
+            f"columns: 2 × {targets.shape[-1] // 2} targets, mean and uncertainty."
+        )
+    if len(np.asarray(y)) != len(targets):
+        raise ValueError(f"{len(targets)} sequences but {len(np.asarray(y))} rows of targets.")
+
+
+def _save_member(
+    member: keras.Model, path: Path, fingerprint: str, history: dict[str, list[float]]
+) -> None:
+    save_weights(member, path)
+    with h5py.File(path, "r+") as file:
+        file.attrs[FINGERPRINT] = fingerprint
+        file.attrs["degu_history"] = json.dumps(history, default=float)
+
+
+def _load_member(
+    member: keras.Model, path: Path, fingerprint: str, x: Any
+) -> dict[str, list[float]] | None:
+    """Load a saved member and return its history, or None if it must be trained."""
+    if not path.is_file():
+        return None
+    try:
+        with h5py.File(path, "r") as file:
+            saved = file.attrs.get(FINGERPRINT)
+            history = json.loads(file.attrs.get("degu_history", "{}"))
+        if saved == fingerprint:
+            if not member.built:
+                predict(member, keras.tree.map_structure(lambda a: a[:1], x))
+            member.load_weights(path)
+            return history
+        reason = "was trained on other data or with other settings"
+    except (OSError, ValueError) as error:
+        reason = f"cannot be read ({error})"
+    print(f"{path} {reason}; it is trained again.", file=sys.stderr)
+    return None

@@ -1,0 +1,78 @@
+"""Training and prediction of one member of a study: what the workflow's jobs call."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from degu import models
+from degu.dataset import SPLITS, read_split
+from degu.ensemble import new_member
+from degu.heads import Heads
+from degu.training import head_errors, predict, standard_train_fun
+
+
+def train_member(
+    architecture: str,
+    heads: Heads,
+    train: tuple[np.ndarray, np.ndarray],
+    validation: tuple[np.ndarray, np.ndarray],
+    *,
+    seed: int,
+    settings: Mapping[str, Any],
+) -> tuple[keras.Model, dict[str, list[float]]]:
+    """Train a teacher or a student from its seed.
+
+    Mean squared error with equal weight on all heads, by Adam, with the schedule of
+    :func:`degu.training.standard_train_fun`.
+
+    Args:
+        architecture: the config's ``model``.
+        heads: names of the output columns.
+        train, validation: (x (N, L, 4), y (N, heads)).
+        seed: of the weights, the dropout and the order of sequences.
+        settings: the config's ``training`` or ``student_training``.
+
+    Returns:
+        The model with its best weights, and its history.
+    """
+    settings = dict(settings)
+    blueprint = models.build(architecture, train[0].shape[1:], len(heads))
+    models.check_portable(blueprint)
+    model = new_member(blueprint, seed)
+    print(
+        f"{architecture} with {model.count_params():,} weights, heads "
+        f"{', '.join(heads.columns)}; {len(train[0]):,} training and {len(validation[0]):,} "
+        f"validation sequences; seed {seed}",
+        file=sys.stderr,
+        flush=True,
+    )
+    history = standard_train_fun(
+        model,
+        *train,
+        validation_data=validation,
+        save_prefix=None,
+        optimizer=keras.optimizers.Adam(settings.pop("learning_rate")),
+        loss=keras.losses.MeanSquaredError(),
+        metrics=head_errors(heads),
+        seed=seed,
+        **settings,
+    )
+    return model, history
+
+
+def predict_splits(
+    model: keras.Model, dataset: str | os.PathLike[str], rows: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Predictions (N, heads) on the training subset, the validation and the test set."""
+    predictions = {}
+    for name in SPLITS:
+        split = read_split(dataset, name, rows=rows if name == "Train" else None, fields=("x",))
+        predictions[name] = predict(model, split.x)
+        print(f"{name}: {len(split.x):,} sequences predicted", file=sys.stderr, flush=True)
+    return predictions

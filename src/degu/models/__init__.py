@@ -1,0 +1,119 @@
+"""Architectures, one a file, and the registry that lets a config name them.
+
+An architecture is a function from (input shape, output dimension) to an uncompiled Keras model.
+Importing this package does not import TensorFlow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from degu.errors import InputError
+
+if TYPE_CHECKING:
+    import keras
+
+REGISTRY = {"deepstarr": "DeepSTARR"}
+"""Name in a config -> display name in file names. The function is ``degu.models.NAME.NAME``."""
+
+
+def architecture(name: str) -> Callable[[tuple[int, ...], int], keras.Model]:
+    """The function that builds an architecture.
+
+    Args:
+        name: a name of REGISTRY, or ``package.module:function`` for one's own.
+
+    Raises:
+        InputError: if there is no such architecture, module or function.
+    """
+    if name in REGISTRY:
+        return getattr(import_module(f"degu.models.{name}"), name)
+    module_name, colon, function = name.partition(":")
+    if not colon:
+        raise InputError(
+            f"model: {name!r} is not one of {', '.join(REGISTRY)}; name one of these, or your own "
+            "function as my_package.my_module:build."
+        )
+    try:
+        module = import_module(module_name)
+    except ImportError as error:
+        raise InputError(
+            f"model: {name} cannot be imported ({error}); install the package or start the "
+            "workflow in the folder that holds it."
+        ) from error
+    build_function = getattr(module, function, None)
+    if not callable(build_function):
+        raise InputError(f"model: {name}: {module_name} has no function {function!r}.")
+    return build_function
+
+
+def build(name: str, input_shape: tuple[int, ...], output_dim: int) -> keras.Model:
+    """Build an uncompiled Keras model.
+
+    Args:
+        name: a name of REGISTRY, or ``package.module:function``.
+        input_shape: shape of one sequence, (L, 4).
+        output_dim: number of output columns.
+
+    Returns:
+        A model from (N, L, 4) to (N, output_dim).
+
+    Raises:
+        InputError: if there is no such architecture, or what it builds is not a Keras model of
+            these shapes.
+    """
+    import keras
+
+    model = architecture(name)(tuple(input_shape), output_dim)
+    if not isinstance(model, keras.Model):
+        raise InputError(f"model: {name} returned a {type(model).__name__}, not a Keras model.")
+    needed = (None, *input_shape), (None, output_dim)
+    got = getattr(model, "input_shape", None), getattr(model, "output_shape", None)
+    if got != needed:
+        raise InputError(
+            f"model: {name} built a model from {got[0]} to {got[1]}, where {needed[0]} to "
+            f"{needed[1]} is needed; use both of its arguments, input shape and output dimension."
+        )
+    return model
+
+
+def check_portable(model: keras.Model) -> None:
+    """Refuse a model whose file would not open elsewhere with ``keras.models.load_model(path)``.
+
+    Raises:
+        InputError: for a subclassed model, a Lambda layer, or anything (layer, activation,
+            initialiser, ...) that Keras itself does not define; names it.
+    """
+    import keras
+    from keras.src.models.functional import Functional
+
+    if not isinstance(model, (keras.Sequential, Functional)):
+        raise InputError(
+            f"model: {type(model).__name__} is a subclassed model, whose file does not open "
+            "without its code; build it with the functional API or as Sequential."
+        )
+    for entry in _serialized_objects(model.get_config()):
+        name = entry["class_name"]
+        foreign = entry.get("registered_name") or not entry["module"].startswith("keras")
+        if foreign or name == "Lambda":
+            # Of a plain function the class name says nothing; its own name stands in its place.
+            label = entry["config"] if name == "function" else name
+            raise InputError(
+                f"model: {label} is not a built-in layer or function of Keras, so the model's file "
+                "would not open without its code; use built-in ones."
+            )
+
+
+def _serialized_objects(config: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(config, dict):
+        if isinstance(config.get("module"), str) and "class_name" in config:
+            yield config
+        elif config.get("class_name") == "function":
+            yield {"module": "", **config}
+        for value in config.values():
+            yield from _serialized_objects(value)
+    elif isinstance(config, (list, tuple)):
+        for value in config:
+            yield from _serialized_objects(value)

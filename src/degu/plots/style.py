@@ -1,0 +1,56 @@
+"""How figures of a study look: legible at column width, safe for colour-blind readers."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from degu.files import atomic_path
+
+# Okabe & Ito's palette (2008), told apart with every common form of colour blindness.
+COLORS = {
+    "teacher": "#999999",
+    "ensemble": "#000000",
+    "student std": "#0072B2",
+    "student logvar": "#D55E00",
+}
+MARKERS = {"teacher": "o", "ensemble": "D", "student std": "s", "student logvar": "^"}
+LABELS = {
+    "teacher": "single teacher",
+    "ensemble": "ensemble mean",
+    "student std": "student (std)",
+    "student logvar": "student (log variance)",
+}
+
+RC: dict[Any, Any] = {
+    "font.size": 8,
+    "axes.labelsize": 8,
+    "axes.titlesize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "savefig.dpi": 200,
+    # Editable text in the PDF.
+    "pdf.fonttype": 42,
+}
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of a size in inches, without a window or global state."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def save_figure(figure: Figure, *paths: str | os.PathLike[str]) -> None:
+    """Save a figure to each path, in the format of its suffix, the same bytes at every run."""
+    for path in paths:
+        with mpl.rc_context(RC), atomic_path(path) as temporary:
+            suffix = temporary.suffix.lstrip(".")
+            # A time stamp would make equal figures differ.
+            metadata = {"CreationDate": None} if suffix == "pdf" else {"Software": None}
+            figure.savefig(temporary, format=suffix, metadata=metadata)

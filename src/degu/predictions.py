@@ -1,0 +1,88 @@
+"""Files of a member's predictions on every split of its data set."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+import h5py
+import numpy as np
+
+from degu.cards import Card
+from degu.dataset import SPLITS, open_hdf5, write_array
+from degu.errors import InputError
+from degu.files import atomic_path
+
+
+def write_predictions(
+    path: str | os.PathLike[str], predictions: Mapping[str, np.ndarray], card: Card
+) -> None:
+    """Write predictions (N, heads) of each split, and the card of the model that made them."""
+    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        for name, values in predictions.items():
+            write_array(file, name, np.asarray(values, np.float32))
+        card.write(file.attrs)
+
+
+def read_predictions(
+    path: str | os.PathLike[str], splits: Sequence[str] = SPLITS
+) -> tuple[dict[str, np.ndarray], Card]:
+    """Predictions of each split, (N, heads) float32, and the card of the model that made them.
+
+    Raises:
+        InputError: if the file lacks a split or a card, or holds values that are not finite.
+    """
+    with open_hdf5(path) as file:
+        card = Card.read(file)
+        predictions = {}
+        for name in splits:
+            if name not in file:
+                raise InputError(f"{path} has no predictions for {name}; make it again.")
+            predictions[name] = file[name][:]
+            shape = predictions[name].shape
+            if len(shape) < 2 or shape[-1] != len(card.heads):
+                raise InputError(
+                    f"{path}: {name} has shape {shape}, which is not a column for each of "
+                    f"{', '.join(card.heads.columns)}; make it again."
+                )
+            if not np.isfinite(predictions[name]).all():
+                raise InputError(
+                    f"{path}: {name} holds predictions that are not finite; delete this member's "
+                    "model and train it again."
+                )
+    return predictions, card
+
+
+def read_ensemble(
+    paths: Sequence[str | os.PathLike[str]], splits: Sequence[str] = SPLITS
+) -> tuple[dict[str, np.ndarray], Card]:
+    """Predictions of several members, (M, N, heads) for each split, and the first member's card.
+
+    Raises:
+        InputError: if the members are not different members of one ensemble (other data, arm,
+            architecture or shape); names the file.
+    """
+    stacks: dict[str, list[np.ndarray]] = {name: [] for name in splits}
+    first: Card | None = None
+    owner: dict[int, object] = {}
+    for path in paths:
+        predictions, card = read_predictions(path, splits)
+        first = first or card
+        shared = ("dataset_sha256", "architecture", "heads", "role", "augmentation", "proportion")
+        card.check(path, **{name: getattr(first, name) for name in shared})
+        if card.member in owner:
+            raise InputError(
+                f"{path} and {owner[card.member]} are both member {card.member}; an ensemble has "
+                "each member once."
+            )
+        owner[card.member] = path
+        for name in splits:
+            if stacks[name] and stacks[name][0].shape != predictions[name].shape:
+                raise InputError(
+                    f"{path}: {name} has shape {predictions[name].shape}, but other members have "
+                    f"{stacks[name][0].shape}; make it again."
+                )
+            stacks[name].append(predictions[name])
+    if first is None:
+        raise ValueError("An ensemble needs members.")
+    return {name: np.stack(members) for name, members in stacks.items()}, first

@@ -1,0 +1,128 @@
+"""``summary.csv``: every number of a study, one a row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from degu.errors import InputError
+from degu.heads import Heads
+from degu.uncertainty import unbiased_std
+
+COLUMNS = (
+    "role",
+    "augmentation",
+    "proportion",
+    "size",
+    "member",
+    "stage",
+    "variant",
+    "uncertainty",
+    "shift",
+    "target",
+    "head",
+    "ddof",
+    "metric",
+    "value",
+)
+"""Columns of the summary; blank where one does not apply."""
+
+
+Identity = Mapping[str, Any]
+
+
+def summarize(
+    targets: Iterable[str],
+    *,
+    teachers: Iterable[tuple[str | Path, Identity]],
+    ensembles: Iterable[tuple[str | Path, str | Path, Identity]],
+    students: Iterable[tuple[str | Path, Identity]],
+) -> pd.DataFrame:
+    """The summary of a study.
+
+    Args:
+        targets: the data set's targets.
+        teachers, students: a performance table's path and what it belongs to, as values of some of
+            the columns before ``target``.
+        ensembles: likewise, with the path of the ensemble's test std (ddof 0) in between.
+    """
+    targets = tuple(targets)
+    parts = []
+    for path, identity in teachers:
+        parts.append(performance_rows(path, targets, {"role": "teacher", **identity}))
+    for path, std, identity in ensembles:
+        identity = {"role": "ensemble", **identity}
+        parts.append(performance_rows(path, targets, identity))
+        parts.append(spread_rows(np.load(std), targets, identity))
+    for path, identity in students:
+        parts.append(performance_rows(path, targets, {"role": "student", **identity}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def performance_rows(path: str | Path, targets: Iterable[str], identity: Identity) -> pd.DataFrame:
+    """Tidy rows of one performance table.
+
+    The error of an epistemic head is given for both conventions: students learn the population std
+    (ddof 0); with both sides turned into sample stds of an ensemble of n (ddof 1), their squared
+    error grows by n/(n−1). Correlations are the same for both.
+
+    Args:
+        path: CSV of :func:`degu.metrics.performance_table`.
+        targets: the data set's targets.
+        identity: what the table belongs to.
+
+    Raises:
+        InputError: if the table lacks a target.
+    """
+    table = pd.read_csv(path)
+    rows: list[dict[str, Any]] = []
+    for target in targets:
+        for head in ("mean", "std"):
+            column = Heads.name(target, head)
+            if column not in table.columns:
+                if head == "mean":
+                    raise InputError(f"{path} has no column {column}; make it again.")
+                continue
+            for metric, value in zip(table["metric"], table[column], strict=True):
+                row = {**identity, "target": target, "head": head, "metric": metric}
+                if head == "std" and metric == "MSE":
+                    size = identity["size"]
+                    rows.append({**row, "ddof": 0, "value": value})
+                    rows.append({**row, "ddof": 1, "value": value * size / (size - 1)})
+                else:
+                    rows.append({**row, "value": value})
+    return tidy(rows)
+
+
+def spread_rows(std: np.ndarray, targets: Iterable[str], identity: Identity) -> pd.DataFrame:
+    """The ensemble's mean std over sequences, biased (ddof 0) and unbiased (ddof 1).
+
+    Args:
+        std: (N, T), population std.
+        targets: names of its columns.
+        identity: what it belongs to, with ``size``.
+    """
+    by_ddof = {0: std, 1: unbiased_std(std, identity["size"])}
+    return tidy(
+        {
+            **identity,
+            "target": target,
+            "head": "std",
+            "ddof": ddof,
+            "metric": "Mean",
+            "value": float(np.mean(values[:, column], dtype=np.float64)),
+        }
+        for ddof, values in by_ddof.items()
+        for column, target in enumerate(targets)
+    )
+
+
+def tidy(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """A table with the columns of the summary from rows that have some of them."""
+    frame = pd.DataFrame(list(rows), columns=list(COLUMNS))
+    # Counts stay whole numbers beside blanks.
+    return frame.astype(dict.fromkeys(("size", "member", "ddof"), "Int64"))

@@ -1,0 +1,328 @@
+"""Training and prediction of any Keras model on one-hot sequences kept as bytes."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import h5py
+import keras
+import numpy as np
+import pandas as pd
+
+from degu.cards import Card
+from degu.dataset import open_hdf5
+from degu.errors import InputError
+from degu.files import atomic_path, write_csv
+from degu.heads import Heads
+
+TrainFun = Callable[..., dict[str, list[float]]]
+
+PREDICT_BATCH_SIZE = 512
+
+
+class DivergedError(RuntimeError):
+    """A model's loss is no longer a finite number."""
+
+
+class Batches(keras.utils.PyDataset):
+    """Batches of (x, y), cast to float32 one batch at a time.
+
+    A one-hot data set stays uint8, a quarter of the memory of float32: 0.4 instead of 1.6 GB for
+    the 402,296 × 249 bases of DeepSTARR. The order of an epoch depends on the seed and the number
+    of the epoch alone, so that training can be taken up at any epoch: :class:`BeginEpoch` tells it
+    the number, because ``fit`` calls ``on_epoch_end`` more often than once an epoch.
+
+    Args:
+        x: array (N, ...), or a dict or list of such for models of several inputs. uint8 and bool
+            become float32; other types pass unchanged.
+        y: array (N, ...), or None for prediction.
+        batch_size: sequences a batch; the last batch of an epoch may be smaller.
+        shuffle_seed: seed of the order; None keeps the order of x.
+        sample_weight: (N,) weights in the loss, or None.
+    """
+
+    def __init__(
+        self,
+        x: Any,
+        y: Any = None,
+        batch_size: int = 128,
+        shuffle_seed: int | None = None,
+        sample_weight: np.ndarray | None = None,
+    ) -> None:
+        super().__init__()
+        arrays = (x,) if y is None else (x, y)
+        if sample_weight is not None:
+            arrays += (sample_weight,)
+        self.arrays = keras.tree.map_structure(np.asarray, arrays)
+        lengths = {len(a) for a in keras.tree.flatten(self.arrays)}
+        if len(lengths) != 1 or 0 in lengths:
+            raise ValueError(f"x and y must be of one length above 0, but have {sorted(lengths)}.")
+        self.n = lengths.pop()
+        self.batch_size = batch_size
+        self.shuffle_seed = shuffle_seed
+        self.epoch = 0
+        self._order: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return -(-self.n // self.batch_size)
+
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
+        rows: Any = slice(index * self.batch_size, (index + 1) * self.batch_size)
+        if self.shuffle_seed is not None:
+            if self._order is None:
+                rng = np.random.default_rng([self.shuffle_seed, self.epoch])
+                self._order = rng.permutation(self.n)
+            rows = self._order[rows]
+        return keras.tree.map_structure(lambda array: _as_float(array[rows]), self.arrays)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order of an epoch, counted from 0."""
+        self.epoch = epoch
+        self._order = None
+
+
+def _as_float(batch: np.ndarray) -> np.ndarray:
+    return batch.astype(np.float32) if batch.dtype in (np.uint8, np.bool_) else batch
+
+
+class BeginEpoch(keras.callbacks.Callback):
+    """Gives each epoch of ``fit`` the order that its number stands for."""
+
+    def __init__(self, batches: Batches) -> None:
+        super().__init__()
+        self.batches = batches
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        self.batches.set_epoch(epoch)
+
+
+class EpochLog(keras.callbacks.Callback):
+    """One line for every finished epoch, and a sign of life within long ones, on stderr.
+
+    Args:
+        epochs: the most that will be run.
+        n: sequences an epoch.
+        interval: seconds between signs of life.
+    """
+
+    def __init__(self, epochs: int, n: int, interval: float = 30.0) -> None:
+        super().__init__()
+        self.epochs, self.n, self.interval = epochs, n, interval
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        self.epoch = epoch + 1
+        self.started = self.spoken = time.monotonic()
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        now = time.monotonic()
+        if now - self.spoken >= self.interval:
+            self.spoken = now
+            steps = self.params.get("steps") or 0
+            print(f"epoch {self.epoch}/{self.epochs}: batch {batch + 1}/{steps}", file=sys.stderr)
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        seconds = time.monotonic() - self.started
+        numbers = "  ".join(f"{name} {float(value):.4g}" for name, value in (logs or {}).items())
+        left = (self.epochs - self.epoch) * seconds
+        print(
+            f"epoch {self.epoch}/{self.epochs}  {numbers}  {seconds:.1f} s, "
+            f"{self.n / seconds:.0f} sequences/s, at most {left / 60:.1f} min left",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+class _StopOnDivergence(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        for name, value in (logs or {}).items():
+            if not np.isfinite(value):
+                raise DivergedError(
+                    f"{name} is {value} after epoch {epoch + 1}: training diverged; lower the "
+                    "learning rate or look for extreme values among the targets."
+                )
+
+
+def standard_train_fun(
+    model: keras.Model,
+    x: Any,
+    y: np.ndarray,
+    validation_data: tuple[Any, np.ndarray] | None,
+    save_prefix: str | os.PathLike[str] | None,
+    optimizer: keras.optimizers.Optimizer | str | None = None,
+    loss: Any = None,
+    *,
+    epochs: int = 100,
+    batch_size: int = 128,
+    patience: int = 10,
+    lr_patience: int = 5,
+    lr_factor: float = 0.1,
+    min_learning_rate: float = 1e-7,
+    seed: int | None = None,
+    shuffle: bool = True,
+    sample_weight: np.ndarray | None = None,
+    metrics: Sequence[Any] | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: int = 1,
+    **fit_kwargs: Any,
+) -> dict[str, list[float]]:
+    """Train with early stopping and a learning rate that falls on plateaus.
+
+    The published schedule: at most 100 epochs, early stopping after 10 without improvement with the
+    best weights restored, the learning rate cut after 5. Compilation by XLA is left to Keras's
+    ``auto``, which uses it on a GPU and not on a CPU, where it slows such models down.
+
+    Args:
+        model: any Keras model.
+        x: sequences (N, L, 4), uint8 or float; or a dict or list of arrays.
+        y: targets (N, T...).
+        validation_data: (x, y) that early stopping and learning rate go by; None goes by the
+            training loss.
+        save_prefix: the weights are saved as ``{save_prefix}.weights.h5``; None saves nothing.
+        optimizer, loss: what to compile the model with. With both None its own compile is kept.
+            The optimizer is rebuilt from its config, because one instance serves one model only.
+        epochs, batch_size, patience: as in ``fit`` and ``EarlyStopping``.
+        lr_patience, lr_factor, min_learning_rate: as in ``ReduceLROnPlateau``.
+        seed: of the order of sequences; None draws one. (Initial weights and dropout have the
+            model's own seeds: see :func:`degu.ensemble.new_member`.)
+        shuffle: whether each epoch has an order of its own.
+        sample_weight: (N,) weights in the loss.
+        metrics: for ``compile``; ignored where the model's own compile is kept.
+        callbacks: more Keras callbacks.
+        verbose: 0 is silent, 1 writes a line an epoch to stderr.
+        fit_kwargs: passed to ``model.fit``.
+
+    Returns:
+        History: a list with a number an epoch for ``loss``, ``val_loss``, ``learning_rate``, ...
+
+    Raises:
+        ValueError: if x and y differ in length, or the model has no compile to keep.
+        DivergedError: if the loss is no longer finite.
+    """
+    if optimizer is None and loss is None:
+        if not model.compiled:
+            raise ValueError("The model is not compiled: compile it, or give optimizer and loss.")
+    else:
+        optimizer = fresh_optimizer(optimizer if optimizer is not None else model.optimizer)
+        loss = loss if loss is not None else getattr(model, "loss", None)
+        if optimizer is None or loss is None:
+            raise ValueError("Give both optimizer and loss, or a compiled model.")
+        model.compile(optimizer=optimizer, loss=loss, metrics=list(metrics or []))
+
+    if shuffle and seed is None:
+        seed = int(np.random.default_rng().integers(2**31))
+    batches = Batches(x, y, batch_size, seed if shuffle else None, sample_weight)
+    monitor = "loss" if validation_data is None else "val_loss"
+    history = model.fit(
+        batches,
+        validation_data=(
+            None if validation_data is None else Batches(*validation_data, PREDICT_BATCH_SIZE)
+        ),
+        epochs=epochs,
+        shuffle=False,
+        verbose=0,
+        callbacks=[
+            BeginEpoch(batches),
+            _StopOnDivergence(),
+            # Restores the best weights at the end whether or not it stopped early.
+            keras.callbacks.EarlyStopping(monitor, patience=patience, restore_best_weights=True),
+            keras.callbacks.ReduceLROnPlateau(
+                monitor, factor=lr_factor, patience=lr_patience, min_lr=min_learning_rate
+            ),
+            *([EpochLog(epochs, batches.n)] if verbose else []),
+            *callbacks,
+        ],
+        **fit_kwargs,
+    )
+    if save_prefix is not None:
+        save_weights(model, f"{save_prefix}.weights.h5")
+    return {name: [float(v) for v in values] for name, values in history.history.items()}
+
+
+def fresh_optimizer(optimizer: Any) -> Any:
+    """A new optimizer of the same configuration: in Keras 3 an instance serves one model only."""
+    if isinstance(optimizer, keras.optimizers.Optimizer):
+        return type(optimizer).from_config(optimizer.get_config())
+    return optimizer
+
+
+def head_errors(heads: Heads) -> list[Any]:
+    """A mean-squared-error metric for each head, named after it, to follow heads apart."""
+
+    def squared_error(column: int) -> Callable[[Any, Any], Any]:
+        return lambda y, pred: keras.ops.square(y[..., column] - pred[..., column])
+
+    return [
+        keras.metrics.MeanMetricWrapper(squared_error(i), name=name)
+        for i, name in enumerate(heads.columns)
+    ]
+
+
+def predict(model: keras.Model, x: Any, batch_size: int = PREDICT_BATCH_SIZE) -> np.ndarray:
+    """Predictions of a model in inference mode, float32 (N, T...)."""
+    return np.asarray(model.predict(Batches(x, batch_size=batch_size), verbose=0), np.float32)
+
+
+def save_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
+    """Save the weights (a path ending in ``.weights.h5``), whole or not at all."""
+    with atomic_path(path) as temporary:
+        model.save_weights(temporary, overwrite=True)
+
+
+def save_model(model: keras.Model, path: str | os.PathLike[str], card: Card) -> None:
+    """Save a whole model, uncompiled, with its card; ``keras.models.load_model(path)`` opens it.
+
+    Args:
+        model: functional or Sequential, of built-in layers (:func:`degu.models.check_portable`).
+        path: ends in ``.h5``.
+        card: what the model is.
+    """
+    with atomic_path(path) as temporary, _quiet("absl"):
+        # A compiled model's loss, stored by name, keeps Keras 3 from loading an .h5 file.
+        model.save(temporary, include_optimizer=False)
+        with h5py.File(temporary, "r+") as file:
+            card.write(file.attrs)
+
+
+@contextmanager
+def _quiet(logger: str) -> Iterator[None]:
+    """Keep Keras from calling .h5 a legacy format: here it is the contract."""
+    log = logging.getLogger(logger)
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+
+
+def load_model(path: str | os.PathLike[str], **expected: object) -> tuple[keras.Model, Card]:
+    """A model and its card, refused if the card differs from what is expected.
+
+    Args:
+        path: a file of :func:`save_model`.
+        expected: fields of :class:`~degu.cards.Card` and the values they must have.
+
+    Raises:
+        InputError: if the file is not a model with a card, or not the expected one.
+    """
+    with open_hdf5(path) as file:
+        card = Card.read(file)
+    card.check(path, **expected)
+    try:
+        # A model file may come from anywhere: safe mode refuses code in it.
+        return keras.models.load_model(path, compile=False, safe_mode=True), card
+    except Exception as error:
+        raise InputError(f"{path} cannot be loaded as a Keras model: {error}") from error
+
+
+def save_history(history: Mapping[str, Sequence[float]], path: str | os.PathLike[str]) -> None:
+    """A CSV with a row an epoch, counted from 1."""
+    table = pd.DataFrame(dict(history))
+    table.insert(0, "epoch", np.arange(1, len(table) + 1))
+    write_csv(table, path)

@@ -1,0 +1,258 @@
+"""Training of one model: batches, schedule, saving."""
+
+import h5py
+import keras
+import numpy as np
+import pytest
+from conftest import motif_activity, random_one_hot
+
+from degu.cards import Card
+from degu.ensemble import new_member
+from degu.errors import InputError
+from degu.heads import Heads
+from degu.training import (
+    Batches,
+    BeginEpoch,
+    DivergedError,
+    head_errors,
+    load_model,
+    predict,
+    save_model,
+    standard_train_fun,
+)
+
+
+def small_model(length=20, outputs=1):
+    inputs = keras.Input((length, 4))
+    x = keras.layers.Conv1D(8, 3, padding="same")(inputs)
+    x = keras.layers.BatchNormalization()(x)
+    x = keras.layers.Activation("relu")(x)
+    x = keras.layers.Flatten()(x)
+    x = keras.layers.Dropout(0.2)(x)
+    return keras.Model(inputs, keras.layers.Dense(outputs)(x))
+
+
+def card(**changes):
+    fields = {
+        "heads": Heads(("Dev",)),
+        "architecture": "deepstarr",
+        "role": "teacher",
+        "augmentation": "standard",
+        "proportion": 0.25,
+        "size": None,
+        "member": 3,
+        "seed": 7,
+        "dataset_sha256": "0" * 64,
+    }
+    return Card(**{**fields, **changes})
+
+
+@pytest.fixture(scope="module")
+def data():
+    x = random_one_hot(300, 20)
+    return x, motif_activity(x)
+
+
+def test_every_epoch_holds_every_sequence_once_in_an_order_of_its_own():
+    x = np.arange(10, dtype=np.int32)[:, None]
+    batches = Batches(x, x, batch_size=4, shuffle_seed=5)
+    orders = []
+    for epoch in range(3):
+        batches.set_epoch(epoch)
+        parts = [batches[i] for i in range(len(batches))]
+        assert [len(p[0]) for p in parts] == [4, 4, 2]
+        assert all(np.array_equal(a, b) for a, b in parts)
+        orders.append(np.concatenate([p[0] for p in parts]).ravel().tolist())
+    assert all(sorted(order) == list(range(10)) for order in orders)
+    assert len({tuple(order) for order in orders}) == 3
+    expected = np.random.default_rng([5, 2]).permutation(10).tolist()
+    assert orders[2] == expected  # depends on seed and epoch alone
+
+
+def test_fit_sees_the_orders_that_the_batches_promise():
+    """Keras must not read ahead into the next epoch, whatever it buffers."""
+    seen = []
+
+    class Spy(Batches):
+        def __getitem__(self, index):
+            batch = super().__getitem__(index)
+            seen.append((self.epoch, batch[0][:, 0].astype(int).tolist()))
+            return batch
+
+    x = np.arange(12, dtype=np.float32)[:, None]
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile("sgd", keras.losses.MeanSquaredError())
+    batches = Spy(x, x, 4, shuffle_seed=1)
+    model.fit(batches, epochs=3, shuffle=False, verbose=0, callbacks=[BeginEpoch(batches)])
+    for epoch in range(3):
+        order = np.random.default_rng([1, epoch]).permutation(12).tolist()
+        # Before the first epoch Keras looks at two batches to learn their shapes.
+        read = [rows for e, rows in seen if e == epoch][-3:]
+        assert [row for rows in read for row in rows] == order
+
+
+def test_bytes_become_floats_one_batch_at_a_time():
+    x = random_one_hot(5, 6)
+    batches = Batches(x, np.ones((5, 1), np.float64), batch_size=2)
+    assert batches.arrays[0].dtype == np.uint8
+    assert batches[0][0].dtype == np.float32
+    assert batches[0][1].dtype == np.float64
+    np.testing.assert_array_equal(batches[2][0], x[4:])
+
+
+def test_lengths_must_agree():
+    with pytest.raises(ValueError, match=r"\[2, 3\]"):
+        Batches(np.zeros((2, 1)), np.zeros((3, 1)))
+
+
+def test_seeded_training_is_bit_identical_and_another_seed_is_not(data):
+    x, y = data
+    blueprint = small_model()
+    weights = []
+    for seed in (1, 1, 2):
+        model = new_member(blueprint, seed)
+        standard_train_fun(
+            model, x, y, (x, y), None, "adam", "mse", epochs=2, batch_size=64, seed=seed, verbose=0
+        )
+        weights.append(model.get_weights())
+    assert all(np.array_equal(a, b) for a, b in zip(weights[0], weights[1], strict=True))
+    assert not np.array_equal(weights[0][0], weights[2][0])
+
+
+def test_early_stopping_restores_the_best_epoch_and_plateaus_lower_the_rate():
+    """Validation targets opposite to the training targets get worse from the second epoch on."""
+    x = random_one_hot(256, 20)
+    y = motif_activity(x)
+    model = new_member(small_model(), 1)
+    best = []
+
+    class Best(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if not best or logs["val_loss"] < best[-1][0]:
+                best.append((logs["val_loss"], self.model.get_weights()))
+
+    history = standard_train_fun(
+        model,
+        x,
+        y,
+        (x, -y),
+        None,
+        keras.optimizers.Adam(0.01),
+        "mse",
+        epochs=50,
+        batch_size=32,
+        patience=4,
+        lr_patience=2,
+        lr_factor=0.1,
+        seed=1,
+        callbacks=[Best()],
+        verbose=0,
+    )
+    losses = history["val_loss"]
+    assert len(losses) == int(np.argmin(losses)) + 1 + 4
+    for a, b in zip(model.get_weights(), best[-1][1], strict=True):
+        np.testing.assert_array_equal(a, b)
+    rates = history["learning_rate"]
+    assert rates[0] == pytest.approx(0.01)
+    assert rates[-1] == pytest.approx(0.001)
+
+
+def test_without_optimizer_and_loss_the_own_compile_is_kept(data):
+    x, y = data
+    model = small_model()
+    model.compile(keras.optimizers.SGD(0.0), loss="mae")
+    before = model.get_weights()
+    history = standard_train_fun(model, x, y, (x, y), None, epochs=1, verbose=0, patience=1)
+    after = model.get_weights()
+    # A learning rate of 0 moves only the statistics of batch norm.
+    np.testing.assert_array_equal(before[0], after[0])
+    expected = np.abs(y - predict(model, x)).mean()
+    assert history["val_loss"][0] == pytest.approx(expected, rel=1e-4)
+    with pytest.raises(ValueError, match="not compiled"):
+        standard_train_fun(small_model(), x, y, None, None)
+    with pytest.raises(ValueError, match="both optimizer and loss"):
+        standard_train_fun(small_model(), x, y, None, None, optimizer="adam")
+
+
+def test_a_line_for_every_epoch(data, capsys):
+    x, y = data
+    standard_train_fun(small_model(), x, y, (x, y), None, "adam", "mse", epochs=2, seed=0)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split("  ")[0] for line in lines] == ["epoch 1/2", "epoch 2/2"]
+    assert "val_loss" in lines[0]
+    assert "sequences/s" in lines[0]
+
+
+def test_divergence_is_an_error_that_says_so(data):
+    x, y = data
+    with pytest.raises(DivergedError, match="after epoch 1: training diverged"):
+        standard_train_fun(
+            small_model(), x, y * np.float32(1e30), None, None, "adam", "mse", epochs=2, verbose=0
+        )
+
+
+def test_head_errors_are_the_squared_errors_of_their_columns():
+    heads = Heads(("Dev", "Hk"), ("mean", "std"))
+    rng = np.random.default_rng(0)
+    y, pred = rng.normal(size=(2, 50, 4)).astype(np.float32)
+    for column, metric in enumerate(head_errors(heads)):
+        assert metric.name == heads.columns[column]
+        metric.update_state(y[:20], pred[:20])
+        metric.update_state(y[20:], pred[20:])
+        expected = ((y - pred) ** 2)[:, column].mean()
+        assert float(metric.result()) == pytest.approx(expected, rel=1e-5)
+
+
+def test_saved_models_open_with_keras_alone_and_carry_their_card(data, tmp_path):
+    x, y = data
+    model = small_model()
+    standard_train_fun(model, x, y, None, None, "adam", "mse", epochs=1, verbose=0)
+    path = tmp_path / "3_DeepSTARR.h5"
+    save_model(model, path, card())
+    opened = keras.models.load_model(path)
+    assert not opened.compiled
+    np.testing.assert_array_equal(predict(opened, x), predict(model, x))
+    ours, its_card = load_model(path, member=3, heads=Heads(("Dev",)))
+    assert its_card == card()
+    np.testing.assert_array_equal(predict(ours, x), predict(model, x))
+    assert [p.name for p in tmp_path.iterdir()] == ["3_DeepSTARR.h5"]
+
+
+@pytest.mark.parametrize(
+    ("expected", "words"),
+    [
+        ({"member": 4}, "member 3, where 4"),
+        ({"heads": Heads(("Hk",))}, r"heads \('Dev',\), where \('Hk',\)"),
+        ({"dataset_sha256": "1" * 64}, "dataset_sha256"),
+    ],
+)
+def test_a_model_that_does_not_fit_is_refused_by_name(tmp_path, expected, words):
+    path = tmp_path / "3_DeepSTARR.h5"
+    save_model(small_model(), path, card())
+    with pytest.raises(InputError, match=words) as error:
+        load_model(path, **expected)
+    assert str(path) in str(error.value)
+
+
+def test_files_that_are_no_models_of_ours_are_refused(tmp_path):
+    foreign = tmp_path / "foreign.h5"
+    small_model().save(foreign)
+    with pytest.raises(InputError, match="carries no card"):
+        load_model(foreign)
+    truncated = tmp_path / "truncated.h5"
+    truncated.write_bytes(foreign.read_bytes()[:5000])
+    with pytest.raises(InputError, match="truncated"):
+        load_model(truncated)
+    with pytest.raises(InputError, match="does not exist"):
+        load_model(tmp_path / "absent.h5")
+
+
+def test_code_in_a_model_file_is_not_run(tmp_path):
+    inputs = keras.Input((20, 4))
+    outputs = keras.layers.Lambda(lambda t: t[:, 0, :1] * 2)(inputs)
+    path = tmp_path / "lambda.h5"
+    keras.Model(inputs, outputs).save(path)
+    with h5py.File(path, "r+") as file:
+        card().write(file.attrs)
+    with pytest.raises(InputError, match="cannot be loaded"):
+        load_model(path)

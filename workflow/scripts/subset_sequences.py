@@ -1,0 +1,11 @@
+"""Copy the sequences of a training subset once, for all arms of its proportion."""
+
+from degu.dataset import read_info
+from degu.distillation import write_subset_sequences
+from degu.runtime import job_log
+from degu.sweep import draw_subset
+
+with job_log(snakemake.log[0]):
+    n = read_info(snakemake.input.dataset).sizes["Train"]
+    rows = draw_subset(n, float(snakemake.wildcards.proportion), snakemake.params.seed)
+    write_subset_sequences(snakemake.output.sequences, snakemake.input.dataset, rows)

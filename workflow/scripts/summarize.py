@@ -1,0 +1,15 @@
+"""Gather every performance table of the study into one tidy table."""
+
+from degu.files import write_csv
+from degu.runtime import job_log
+from degu.summary import summarize
+
+with job_log(snakemake.log[0]):
+    files, identities = snakemake.input, snakemake.params
+    table = summarize(
+        identities.targets,
+        teachers=zip(files.teachers, identities.teachers, strict=True),
+        ensembles=zip(files.ensembles, files.ensemble_std, identities.ensembles, strict=True),
+        students=zip(files.students, identities.students, strict=True),
+    )
+    write_csv(table, snakemake.output.summary)

@@ -1,0 +1,37 @@
+"""Train one student on its ensemble's mean and uncertainty."""
+
+from degu.runtime import job_log, set_compute_threads
+
+with job_log(snakemake.log[0]):
+    set_compute_threads(snakemake.params.compute_threads)
+
+    from degu.cards import Card
+    from degu.dataset import read_info
+    from degu.distillation import read_distillation
+    from degu.members import train_member
+    from degu.training import save_history, save_model
+
+    uncertainty = snakemake.wildcards.uncertainty
+    *train, heads = read_distillation(snakemake.input.distillation, "Train", uncertainty)
+    *validation, _ = read_distillation(snakemake.input.distillation, "Val", uncertainty)
+    card = Card(
+        heads=heads,
+        architecture=snakemake.params.architecture,
+        role="student",
+        augmentation=snakemake.wildcards.augmentation,
+        proportion=float(snakemake.wildcards.proportion),
+        size=int(snakemake.wildcards.size),
+        member=int(snakemake.wildcards.ix),
+        seed=snakemake.params.seed,
+        dataset_sha256=read_info(snakemake.input.dataset).sha256,
+    )
+    model, history = train_member(
+        card.architecture,
+        heads,
+        tuple(train),
+        tuple(validation),
+        seed=card.seed,
+        settings=snakemake.params.training,
+    )
+    save_history(history, snakemake.output.history)
+    save_model(model, snakemake.output.model, card)

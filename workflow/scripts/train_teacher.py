@@ -1,0 +1,39 @@
+"""Train one teacher on its arm's subset."""
+
+from degu.runtime import job_log, set_compute_threads
+
+with job_log(snakemake.log[0]):
+    set_compute_threads(snakemake.params.compute_threads)
+
+    import numpy as np
+
+    from degu.cards import Card
+    from degu.dataset import read_info, read_split
+    from degu.heads import Heads
+    from degu.members import train_member
+    from degu.training import save_history, save_model
+
+    info = read_info(snakemake.input.dataset)
+    train = read_split(snakemake.input.dataset, "Train", rows=np.load(snakemake.input.subset))
+    validation = read_split(snakemake.input.dataset, "Val")
+    card = Card(
+        heads=Heads(info.targets),
+        architecture=snakemake.params.architecture,
+        role="teacher",
+        augmentation=snakemake.wildcards.augmentation,
+        proportion=float(snakemake.wildcards.proportion),
+        size=None,
+        member=int(snakemake.wildcards.ix),
+        seed=snakemake.params.seed,
+        dataset_sha256=info.sha256,
+    )
+    model, history = train_member(
+        card.architecture,
+        card.heads,
+        (train.x, train.y),
+        (validation.x, validation.y),
+        seed=card.seed,
+        settings=snakemake.params.training,
+    )
+    save_history(history, snakemake.output.history)
+    save_model(model, snakemake.output.model, card)
