@@ -9,7 +9,7 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 
-configfile: workflow.basedir + "/config/config.yaml"
+configfile: f"{workflow.basedir}/config/config.yaml"
 
 
 include: "rules/common.smk"
@@ -17,6 +17,7 @@ include: "rules/data.smk"
 include: "rules/teachers.smk"
 include: "rules/ensembles.smk"
 include: "rules/students.smk"
+include: "rules/augmentation.smk"
 include: "rules/evaluation.smk"
 include: "rules/figures.smk"
 

@@ -2,23 +2,21 @@
 
 import os
 import sys
-from pathlib import Path
+from dataclasses import asdict
+from itertools import product
 
-# Jobs import the package from here, whatever environment they run in, and a user's own
+# The package as it lies here, whatever environment a job runs in, and a user's own
 # `my_package.my_module:build` from the working directory.
-SOURCES = [str(Path(workflow.basedir) / "src"), os.getcwd()]
-for folder in reversed(SOURCES):
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    dict.fromkeys(SOURCES + os.environ.get("PYTHONPATH", "").split(os.pathsep))
-).strip(os.pathsep)
+sys.path.insert(0, f"{workflow.basedir}/src")
 
 from degu import ingest
 from degu.config import display_name, validate
 from degu.errors import InputError
+from degu.runtime import share_import_paths
 from degu.stages import STAGES
 from degu.sweep import derive_seed, expand_arms, format_proportion, pool_sizes
+
+share_import_paths(f"{workflow.basedir}/src", os.getcwd())
 
 try:
     config = validate(config, f"{workflow.basedir}/workflow/schemas/config.schema.yaml")
@@ -31,9 +29,12 @@ TARGETS = config["targets"]
 MODEL = display_name(config)
 RESULTS = f"results/{config['dataset']}"
 DATASET = f"{RESULTS}/dataset.h5"
-POOL = RESULTS + "/{augmentation}/downsample_{proportion}"
+POOL = f"{RESULTS}/{{augmentation}}/downsample_{{proportion}}"
 LOGS = f"{RESULTS}/logs"
 BENCHMARKS = f"{RESULTS}/benchmarks"
+TEACHER_JOB = "{augmentation}_{proportion}_{ix}"
+ENSEMBLE_JOB = "{augmentation}_{proportion}_n{size}"
+STUDENT_JOB = "{augmentation}_{proportion}_n{size}_{uncertainty}_{ix}"
 RESOURCES = config["resources"]
 
 # Conda environments with TensorFlow for a GPU only where jobs ask for one.
@@ -60,35 +61,43 @@ def member_seed(role):
     return seed
 
 
-def arm_path(pattern, arm, **more):
-    """A path of one arm."""
-    return pattern.format(**arm.wildcards, **more)
+def performance_tables(folder, identity):
+    """A member's performance tables, each with its identity for the summary."""
+    values = {**identity, "proportion": format_proportion(identity["proportion"])}
+    path = f"{folder.format(**values)}/{identity['member']}"
+    if identity["augmentation"] == "standard":
+        return [(f"{path}_performance.csv", identity)]
+    return [
+        (f"{path}_performance_aug.csv", {**identity, "stage": "aug"}),
+        # The fine-tuned model is the member.
+        (f"{path}_performance_finetune.csv", identity),
+    ]
 
 
-def pool_members(pattern):
-    """A path for every teacher of the study, with its identity for the summary."""
+def teacher_identities():
+    """What tells each teacher of the study from the others."""
     for (augmentation, proportion), size in pool_sizes(ARMS).items():
         for ix in range(1, size + 1):
-            identity = {
-                "augmentation": augmentation,
-                "proportion": proportion,
-                "member": ix,
-            }
-            spelt = format_proportion(proportion)
-            path = pattern.format(augmentation=augmentation, proportion=spelt, ix=ix)
-            yield path, identity
+            yield {"augmentation": augmentation, "proportion": proportion, "member": ix}
 
 
-def arm_students(pattern):
-    """A path for every student of the study, with its identity for the summary."""
-    for arm in ARMS:
-        for uncertainty in config["students"]["uncertainty"]:
-            for ix in range(1, config["students"]["replicates"] + 1):
-                identity = {
-                    "augmentation": arm.augmentation,
-                    "proportion": arm.proportion,
-                    "size": arm.size,
-                    "member": ix,
-                    "uncertainty": uncertainty,
-                }
-                yield arm_path(pattern, arm, uncertainty=uncertainty, ix=ix), identity
+def student_identities():
+    """What tells each student of the study from the others."""
+    replicates = range(1, config["students"]["replicates"] + 1)
+    for arm, uncertainty in product(ARMS, config["students"]["uncertainty"]):
+        for ix in replicates:
+            yield {**asdict(arm), "member": ix, "uncertainty": uncertainty}
+
+
+def ensemble_predictions(wildcards):
+    """Predictions of the first n members."""
+    pool = POOL.format(**wildcards)
+    members = range(1, int(wildcards.size) + 1)
+    return [f"{pool}/teachers/{ix}_predictions.h5" for ix in members]
+
+
+def subset_sequences(wildcards):
+    """The copied sequences of a subset; the whole training set needs none."""
+    if float(wildcards.proportion) == 1:
+        return []
+    return f"{RESULTS}/subsets/downsample_{wildcards.proportion}.h5"

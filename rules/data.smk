@@ -62,9 +62,9 @@ rule subset:
     output:
         rows=f"{POOL}/subset.npy",
     log:
-        LOGS + "/subset/{augmentation}_{proportion}.log",
+        f"{LOGS}/subset/{{augmentation}}_{{proportion}}.log",
     benchmark:
-        BENCHMARKS + "/subset/{augmentation}_{proportion}.tsv"
+        f"{BENCHMARKS}/subset/{{augmentation}}_{{proportion}}.tsv"
     conda:
         ENVIRONMENT
     threads: 1
@@ -83,11 +83,11 @@ rule subset_sequences:
     input:
         dataset=DATASET,
     output:
-        sequences=RESULTS + "/subsets/downsample_{proportion}.h5",
+        sequences=f"{RESULTS}/subsets/downsample_{{proportion}}.h5",
     log:
-        LOGS + "/subset_sequences/{proportion}.log",
+        f"{LOGS}/subset_sequences/{{proportion}}.log",
     benchmark:
-        BENCHMARKS + "/subset_sequences/{proportion}.tsv"
+        f"{BENCHMARKS}/subset_sequences/{{proportion}}.tsv"
     conda:
         ENVIRONMENT
     threads: 1

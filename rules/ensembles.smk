@@ -1,23 +1,9 @@
 """Ensembles of every size from the same member predictions, and what students learn from them."""
 
-ENSEMBLE = POOL + "/ensemble/n{size}"
+ENSEMBLE = f"{POOL}/ensemble/n{{size}}"
 DISTILLATION = (
-    POOL + "/distillation/n{size}/all_data_with_ensemble_metrics_hierarchical.h5"
+    f"{POOL}/distillation/n{{size}}/all_data_with_ensemble_metrics_hierarchical.h5"
 )
-
-
-def ensemble_predictions(wildcards):
-    """Predictions of the first n members."""
-    members = range(1, int(wildcards.size) + 1)
-    pool = POOL.format(**wildcards)
-    return [f"{pool}/teachers/{ix}_predictions.h5" for ix in members]
-
-
-def subset_sequences(wildcards):
-    """The copied sequences of a subset; the whole training set needs none."""
-    if float(wildcards.proportion) == 1:
-        return []
-    return f"{RESULTS}/subsets/downsample_{wildcards.proportion}.h5"
 
 
 rule aggregate_ensemble:
@@ -31,9 +17,9 @@ rule aggregate_ensemble:
         std_test=f"{ENSEMBLE}/ensemble_std_test.npy",
         performance=f"{ENSEMBLE}/ensemble_performance_avg.csv",
     log:
-        LOGS + "/aggregate_ensemble/{augmentation}_{proportion}_n{size}.log",
+        f"{LOGS}/aggregate_ensemble/{ENSEMBLE_JOB}.log",
     benchmark:
-        BENCHMARKS + "/aggregate_ensemble/{augmentation}_{proportion}_n{size}.tsv"
+        f"{BENCHMARKS}/aggregate_ensemble/{ENSEMBLE_JOB}.tsv"
     conda:
         ENVIRONMENT
     threads: 1
@@ -59,9 +45,9 @@ rule distillation_data:
     output:
         distillation=DISTILLATION,
     log:
-        LOGS + "/distillation_data/{augmentation}_{proportion}_n{size}.log",
+        f"{LOGS}/distillation_data/{ENSEMBLE_JOB}.log",
     benchmark:
-        BENCHMARKS + "/distillation_data/{augmentation}_{proportion}_n{size}.tsv"
+        f"{BENCHMARKS}/distillation_data/{ENSEMBLE_JOB}.tsv"
     conda:
         ENVIRONMENT
     threads: 1

@@ -1,25 +1,17 @@
 """All numbers of the study in one tidy table."""
 
-ENSEMBLE_PERFORMANCE = [
-    (
-        arm_path(f"{ENSEMBLE}/ensemble_performance_avg.csv", arm),
-        {
-            "augmentation": arm.augmentation,
-            "proportion": arm.proportion,
-            "size": arm.size,
-        },
-    )
-    for arm in ARMS
-]
-ENSEMBLE_STD = [arm_path(f"{ENSEMBLE}/ensemble_std_test.npy", arm) for arm in ARMS]
-
 
 rule summarize:
     input:
-        teachers=[path for path, _ in TEACHER_PERFORMANCE],
-        ensembles=[path for path, _ in ENSEMBLE_PERFORMANCE],
-        ensemble_std=ENSEMBLE_STD,
-        students=[path for path, _ in STUDENT_PERFORMANCE],
+        teachers=TEACHER_FILES,
+        ensembles=[
+            f"{ENSEMBLE}/ensemble_performance_avg.csv".format(**arm.wildcards)
+            for arm in ARMS
+        ],
+        ensemble_std=[
+            f"{ENSEMBLE}/ensemble_std_test.npy".format(**arm.wildcards) for arm in ARMS
+        ],
+        students=STUDENT_FILES,
     output:
         summary=report(
             f"{RESULTS}/summary.csv",
@@ -41,7 +33,7 @@ rule summarize:
     params:
         targets=TARGETS,
         teachers=[identity for _, identity in TEACHER_PERFORMANCE],
-        ensembles=[identity for _, identity in ENSEMBLE_PERFORMANCE],
+        ensembles=[asdict(arm) for arm in ARMS],
         students=[identity for _, identity in STUDENT_PERFORMANCE],
         stage=STAGES["summarize"],
     script:

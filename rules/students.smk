@@ -1,7 +1,11 @@
 """Students: each learns an ensemble's mean and its std, or the logarithm of its variance."""
 
-STUDENTS = POOL + "/students/n{size}/{uncertainty}"
-STUDENT_PERFORMANCE = list(arm_students(f"{STUDENTS}/{{ix}}_performance.csv"))
+STUDENTS = f"{POOL}/students/n{{size}}/{{uncertainty}}"
+STUDENT_PERFORMANCE = [
+    table
+    for identity in student_identities()
+    for table in performance_tables(STUDENTS, identity)
+]
 STUDENT_FILES = [path for path, _ in STUDENT_PERFORMANCE]
 
 
@@ -11,16 +15,12 @@ rule train_student:
         subset_sequences=subset_sequences,
         distillation=DISTILLATION,
     output:
-        model=STUDENTS + "/{ix}_" + MODEL + ".h5",
-        history=STUDENTS + "/{ix}_history.csv",
+        model=f"{STUDENTS}/{{ix}}_{MODEL}.h5",
+        history=f"{STUDENTS}/{{ix}}_history.csv",
     log:
-        LOGS
-        + "/train_student/{augmentation}_{proportion}_n{size}_{uncertainty}_{ix}.log",
+        f"{LOGS}/train_student/{STUDENT_JOB}.log",
     benchmark:
-        (
-            BENCHMARKS
-            + "/train_student/{augmentation}_{proportion}_n{size}_{uncertainty}_{ix}.tsv"
-        )
+        f"{BENCHMARKS}/train_student/{STUDENT_JOB}.tsv"
     wildcard_constraints:
         augmentation="standard",
     conda:
@@ -45,18 +45,14 @@ rule predict_student:
         dataset=DATASET,
         subset=f"{POOL}/subset.npy",
         std_test=f"{ENSEMBLE}/ensemble_std_test.npy",
-        model=STUDENTS + "/{ix}_" + MODEL + ".h5",
+        model=f"{STUDENTS}/{{ix}}_{MODEL}.h5",
     output:
-        predictions=STUDENTS + "/{ix}_predictions.h5",
-        performance=STUDENTS + "/{ix}_performance.csv",
+        predictions=f"{STUDENTS}/{{ix}}_predictions.h5",
+        performance=f"{STUDENTS}/{{ix}}_performance.csv",
     log:
-        LOGS
-        + "/predict_student/{augmentation}_{proportion}_n{size}_{uncertainty}_{ix}.log",
+        f"{LOGS}/predict_student/{STUDENT_JOB}.log",
     benchmark:
-        (
-            BENCHMARKS
-            + "/predict_student/{augmentation}_{proportion}_n{size}_{uncertainty}_{ix}.tsv"
-        )
+        f"{BENCHMARKS}/predict_student/{STUDENT_JOB}.tsv"
     wildcard_constraints:
         augmentation="standard",
     conda:

@@ -1,6 +1,11 @@
 """Teachers: trained once for the largest ensemble of their pool, predicted once."""
 
-TEACHER_PERFORMANCE = list(pool_members(POOL + "/teachers/{ix}_performance.csv"))
+TEACHERS = f"{POOL}/teachers"
+TEACHER_PERFORMANCE = [
+    table
+    for identity in teacher_identities()
+    for table in performance_tables(TEACHERS, identity)
+]
 TEACHER_FILES = [path for path, _ in TEACHER_PERFORMANCE]
 
 
@@ -9,12 +14,12 @@ rule train_teacher:
         dataset=DATASET,
         subset=f"{POOL}/subset.npy",
     output:
-        model=POOL + "/teachers/{ix}_" + MODEL + ".h5",
-        history=POOL + "/teachers/{ix}_history.csv",
+        model=f"{TEACHERS}/{{ix}}_{MODEL}.h5",
+        history=f"{TEACHERS}/{{ix}}_history.csv",
     log:
-        LOGS + "/train_teacher/{augmentation}_{proportion}_{ix}.log",
+        f"{LOGS}/train_teacher/{TEACHER_JOB}.log",
     benchmark:
-        BENCHMARKS + "/train_teacher/{augmentation}_{proportion}_{ix}.tsv"
+        f"{BENCHMARKS}/train_teacher/{TEACHER_JOB}.tsv"
     wildcard_constraints:
         augmentation="standard",
     conda:
@@ -38,14 +43,14 @@ rule predict_teacher:
     input:
         dataset=DATASET,
         subset=f"{POOL}/subset.npy",
-        model=POOL + "/teachers/{ix}_" + MODEL + ".h5",
+        model=f"{TEACHERS}/{{ix}}_{MODEL}.h5",
     output:
-        predictions=POOL + "/teachers/{ix}_predictions.h5",
-        performance=POOL + "/teachers/{ix}_performance.csv",
+        predictions=f"{TEACHERS}/{{ix}}_predictions.h5",
+        performance=f"{TEACHERS}/{{ix}}_performance.csv",
     log:
-        LOGS + "/predict_teacher/{augmentation}_{proportion}_{ix}.log",
+        f"{LOGS}/predict_teacher/{TEACHER_JOB}.log",
     benchmark:
-        BENCHMARKS + "/predict_teacher/{augmentation}_{proportion}_{ix}.tsv"
+        f"{BENCHMARKS}/predict_teacher/{TEACHER_JOB}.tsv"
     wildcard_constraints:
         augmentation="standard",
     conda:

@@ -196,7 +196,7 @@ def test_head_errors_are_the_squared_errors_of_their_columns():
     rng = np.random.default_rng(0)
     y, pred = rng.normal(size=(2, 50, 4)).astype(np.float32)
     for column, metric in enumerate(head_errors(heads)):
-        assert metric.name == heads.columns[column]
+        assert metric.name == f"MSE_{heads.columns[column]}"
         metric.update_state(y[:20], pred[:20])
         metric.update_state(y[20:], pred[20:])
         expected = ((y - pred) ** 2)[:, column].mean()

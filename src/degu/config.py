@@ -7,7 +7,7 @@ degu.config README SCHEMA`` writes the table into a README, between the lines ``
 
 from __future__ import annotations
 
-import copy
+import json
 import math
 import os
 import re
@@ -33,6 +33,7 @@ _WORDS = {
     "string": "text",
     "array": "a list",
     "object": "a mapping",
+    "boolean": "true or false",
 }
 # Of several errors, the one that explains others goes first: a misspelt key is a missing key too.
 _RANK = ("additionalProperties", "required", "type", "enum", "minItems", "uniqueItems")
@@ -42,8 +43,8 @@ def validate(config: Mapping[str, Any], schema_path: PathLike) -> dict[str, Any]
     """Check a config and fill in its defaults.
 
     Args:
-        config: what a person wrote, configs that were laid over each other already merged. null
-            for a key whose default is null is the same as leaving it out.
+        config: what a person wrote, configs that were laid over each other already merged. A null
+            where the schema allows one is the same as leaving the key out.
         schema_path: the JSON Schema of the config.
 
     Returns:
@@ -176,9 +177,8 @@ def _fill(value: Any, node: Schema) -> Any:
         for key, child in node["properties"].items():
             item = value.get(key)
             if item is None:
-                item = copy.deepcopy(child.get("default"))
-            if item is None and "properties" in child and not _nullable(child):
-                item = {}
+                section = "properties" in child and not _nullable(child)
+                item = {} if section else child.get("default")
             filled[key] = _fill(item, child)
         return filled
     if isinstance(value, list):
@@ -239,13 +239,19 @@ def _check_meaning(config: dict[str, Any], rules: Schema) -> None:
         _check_table(data, targets, rules["properties"]["data"]["properties"]["split"])
     if data["source"] == "deepstarr":
         _check_release(data)
-    for section in ("training", "student_training"):
+    for section in ("training", "student_training", "finetuning", "student_finetuning"):
         floor, start = config[section]["min_learning_rate"], config[section]["learning_rate"]
         if floor > start:
             raise InputError(
                 f"{section}.min_learning_rate: {floor} is above the learning_rate, {start}; write "
                 "a smaller one."
             )
+    evoaug = config["evoaug"]
+    if evoaug["per_batch"] > len(evoaug["augmentations"]):
+        raise InputError(
+            f"evoaug.per_batch: {evoaug['per_batch']} is more than the "
+            f"{len(evoaug['augmentations'])} augmentations; write a smaller number or list more."
+        )
     expand_arms(config["arms"])
 
 
@@ -435,10 +441,14 @@ def _dotted(path: Iterable[str | int]) -> str:
     """``training.epochs``; inside a list of mappings ``arms.proportions (block 2)``."""
     parts = list(path)
     block = "".join(f" (block {part + 1})" for part in parts[:-1] if isinstance(part, int))
-    return ".".join(part for part in parts if isinstance(part, str)) + block
+    key = ""
+    for part in parts:
+        key = _join(key, part) if isinstance(part, str) else key
+    return key + block
 
 
 def _join(parent: str, child: str) -> str:
+    child = child if re.fullmatch(r"[\w.-]+", child) else repr(child)
     return f"{parent}.{child}" if parent else child
 
 
@@ -450,7 +460,7 @@ def _listed(items: Iterable[str], conjunction: str) -> str:
 def _yaml(value: object) -> str:
     """A value as a person would type it."""
     text = yaml.safe_dump([value], default_flow_style=True, sort_keys=False, width=math.inf)
-    return text.strip()[1:-1]
+    return json.dumps(value) if "\n" in text.strip() else text.strip()[1:-1]
 
 
 # Table of keys
@@ -503,15 +513,18 @@ def _value(node: Schema) -> str:
     if "enum" in node:
         return f"one of {', '.join(f'`{choice}`' for choice in node['enum'])}"
     kind = _kind(node)
-    words = _WORDS[kind].split(" ", 1)[-1] + (" or null" if _nullable(node) else "")
+    words = _WORDS[kind].removeprefix("a ") + (" or null" if _nullable(node) else "")
     items, values = node.get("items", {}), node.get("additionalProperties")
     if "properties" in items:
-        return f"{words}; each item a mapping with {_listed((f'`{name}`' for name in items['properties']), 'and')}"
+        names = _listed((f"`{name}`" for name in items["properties"]), "and")
+        return f"{words}; each item a mapping with {names}"
     if items:
         return f"{words}; each item {_value(items)}"
     if values:
         return f"{words}; each value a {_value(values)}"
-    return ", ".join(filter(None, (words, node.get("pattern-in-words") or _bounds(node))))
+    if "pattern-in-words" in node:
+        return f"{words}: {node['pattern-in-words']}"
+    return ", ".join(filter(None, (words, _bounds(node))))
 
 
 def write_table(readme_path: PathLike, schema_path: PathLike) -> None:

@@ -14,45 +14,67 @@ from degu import models
 from degu.dataset import SPLITS, read_split
 from degu.ensemble import new_member
 from degu.heads import Heads
-from degu.training import head_errors, predict, standard_train_fun
+from degu.training import Augment, head_errors, predict, standard_train_fun
+
+
+Data = tuple[np.ndarray, np.ndarray]
 
 
 def train_member(
     architecture: str,
     heads: Heads,
-    train: tuple[np.ndarray, np.ndarray],
-    validation: tuple[np.ndarray, np.ndarray],
+    train: Data,
+    validation: Data,
     *,
     seed: int,
     settings: Mapping[str, Any],
+    augment: Augment | None = None,
 ) -> tuple[keras.Model, dict[str, list[float]]]:
     """Train a teacher or a student from its seed.
-
-    Mean squared error with equal weight on all heads, by Adam, with the schedule of
-    :func:`degu.training.standard_train_fun`.
 
     Args:
         architecture: the config's ``model``.
         heads: names of the output columns.
         train, validation: (x (N, L, 4), y (N, heads)).
-        seed: of the weights, the dropout and the order of sequences.
+        seed: of the weights, the dropout, the order of sequences and their augmentation.
         settings: the config's ``training`` or ``student_training``.
+        augment: see :func:`degu.training.standard_train_fun`.
 
     Returns:
         The model with its best weights, and its history.
     """
-    settings = dict(settings)
     blueprint = models.build(architecture, train[0].shape[1:], len(heads))
     models.check_portable(blueprint)
     model = new_member(blueprint, seed)
+    history = fit_member(
+        model, heads, train, validation, seed=seed, settings=settings, augment=augment
+    )
+    return model, history
+
+
+def fit_member(
+    model: keras.Model,
+    heads: Heads,
+    train: Data,
+    validation: Data,
+    *,
+    seed: int,
+    settings: Mapping[str, Any],
+    augment: Augment | None = None,
+) -> dict[str, list[float]]:
+    """Fit a model, new or to be fine-tuned, in place; returns its history.
+
+    Mean squared error with equal weight on all heads, by Adam, with the schedule of
+    :func:`degu.training.standard_train_fun`. Arguments as for :func:`train_member`.
+    """
+    settings = dict(settings)
     print(
-        f"{architecture} with {model.count_params():,} weights, heads "
-        f"{', '.join(heads.columns)}; {len(train[0]):,} training and {len(validation[0]):,} "
-        f"validation sequences; seed {seed}",
+        f"{model.name}, {model.count_params():,} weights, heads {', '.join(heads.columns)}; "
+        f"{len(train[0]):,} training and {len(validation[0]):,} validation sequences; seed {seed}",
         file=sys.stderr,
         flush=True,
     )
-    history = standard_train_fun(
+    return standard_train_fun(
         model,
         *train,
         validation_data=validation,
@@ -61,9 +83,9 @@ def train_member(
         loss=keras.losses.MeanSquaredError(),
         metrics=head_errors(heads),
         seed=seed,
+        augment=augment,
         **settings,
     )
-    return model, history
 
 
 def predict_splits(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import traceback
@@ -23,6 +24,14 @@ def set_compute_threads(threads: int) -> None:
     tf.config.threading.set_inter_op_parallelism_threads(threads)
 
 
+def share_import_paths(*folders: str) -> None:
+    """Let this process, and every process that it starts, import from these folders first."""
+    inherited = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    paths = [path for path in dict.fromkeys([*folders, *inherited]) if path]
+    os.environ["PYTHONPATH"] = os.pathsep.join(paths)
+    sys.path[:0] = [folder for folder in folders if folder not in sys.path]
+
+
 @contextmanager
 def job_log(path: str | os.PathLike[str]) -> Iterator[None]:
     """Send all output of a rule's script to its log, that of compiled libraries included.
@@ -38,6 +47,7 @@ def job_log(path: str | os.PathLike[str]) -> Iterator[None]:
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         yield
     except InputError as error:

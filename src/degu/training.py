@@ -22,6 +22,7 @@ from degu.files import atomic_path, write_csv
 from degu.heads import Heads
 
 TrainFun = Callable[..., dict[str, list[float]]]
+Augment = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 PREDICT_BATCH_SIZE = 512
 
@@ -45,6 +46,8 @@ class Batches(keras.utils.PyDataset):
         batch_size: sequences a batch; the last batch of an epoch may be smaller.
         shuffle_seed: seed of the order; None keeps the order of x.
         sample_weight: (N,) weights in the loss, or None.
+        augment: ``augment(x, rng)`` makes of each batch of x what the model sees; its random numbers
+            depend on the seed, the epoch and the batch alone.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class Batches(keras.utils.PyDataset):
         batch_size: int = 128,
         shuffle_seed: int | None = None,
         sample_weight: np.ndarray | None = None,
+        augment: Augment | None = None,
     ) -> None:
         super().__init__()
         arrays = (x,) if y is None else (x, y)
@@ -66,6 +70,7 @@ class Batches(keras.utils.PyDataset):
         self.n = lengths.pop()
         self.batch_size = batch_size
         self.shuffle_seed = shuffle_seed
+        self.augment = augment
         self.epoch = 0
         self._order: np.ndarray | None = None
 
@@ -79,7 +84,12 @@ class Batches(keras.utils.PyDataset):
                 rng = np.random.default_rng([self.shuffle_seed, self.epoch])
                 self._order = rng.permutation(self.n)
             rows = self._order[rows]
-        return keras.tree.map_structure(lambda array: _as_float(array[rows]), self.arrays)
+        x, *rest = keras.tree.map_structure(lambda array: _as_float(array[rows]), self.arrays)
+        if self.augment is not None:
+            # NumPy takes [seed, epoch], which the order is drawn from, for [seed, epoch, 0].
+            stream = [self.shuffle_seed or 0, self.epoch, index + 1]
+            x = self.augment(x, np.random.default_rng(stream))
+        return (x, *rest)
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the order of an epoch, counted from 0."""
@@ -166,6 +176,7 @@ def standard_train_fun(
     seed: int | None = None,
     shuffle: bool = True,
     sample_weight: np.ndarray | None = None,
+    augment: Augment | None = None,
     metrics: Sequence[Any] | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: int = 1,
@@ -192,6 +203,8 @@ def standard_train_fun(
             model's own seeds: see :func:`degu.ensemble.new_member`.)
         shuffle: whether each epoch has an order of its own.
         sample_weight: (N,) weights in the loss.
+        augment: ``augment(x, rng)``, applied to each batch of the training sequences, such as
+            :class:`degu.augment.Augmenter`; validation sequences stay as they are.
         metrics: for ``compile``; ignored where the model's own compile is kept.
         callbacks: more Keras callbacks.
         verbose: 0 is silent, 1 writes a line an epoch to stderr.
@@ -216,7 +229,7 @@ def standard_train_fun(
 
     if shuffle and seed is None:
         seed = int(np.random.default_rng().integers(2**31))
-    batches = Batches(x, y, batch_size, seed if shuffle else None, sample_weight)
+    batches = Batches(x, y, batch_size, seed if shuffle else None, sample_weight, augment)
     monitor = "loss" if validation_data is None else "val_loss"
     history = model.fit(
         batches,
@@ -252,13 +265,13 @@ def fresh_optimizer(optimizer: Any) -> Any:
 
 
 def head_errors(heads: Heads) -> list[Any]:
-    """A mean-squared-error metric for each head, named after it, to follow heads apart."""
+    """A metric ``MSE_{head}`` for each head, to follow them apart: the loss is their mean."""
 
     def squared_error(column: int) -> Callable[[Any, Any], Any]:
         return lambda y, pred: keras.ops.square(y[..., column] - pred[..., column])
 
     return [
-        keras.metrics.MeanMetricWrapper(squared_error(i), name=name)
+        keras.metrics.MeanMetricWrapper(squared_error(i), name=f"MSE_{name}")
         for i, name in enumerate(heads.columns)
     ]
 

@@ -383,6 +383,202 @@ def test_rows_of_a_group_of_an_id_or_of_a_sequence_are_not_torn_apart(tmp_path):
     splits = table.read(configured(path, split_column=None), ["leaf"], 11)
     assert sum(len(set(splits[name].id)) for name in SPLITS) == 30
 
-    path = many(
-        tmp_path / "c.tsv", sequence=[f"{i // 2:06b}".translate("AC" * 99) for i in range(60)]
+    texts = [f"{i // 2:06b}".replace("0", "A").replace("1", "C") for i in range(60)]
+    path = many(tmp_path / "c.tsv", sequence=texts)
+    data = configured(path, split_column=None, id_column=None)
+    splits = table.read(data, ["leaf"], 11)
+    assert sum(len(set(decode(splits[name].x))) for name in SPLITS) == 30
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "value", "message"),
+    [
+        (1, "sequence", "ACGT", "4 bases where line 2 has 5"),
+        (3, "sequence", "ACGXT", "'X' at position 4"),
+        (2, "sequence", "ACG T", "' ' at position 4"),
+        (0, "sequence", "ACGTÄ", "'Ä' at position 5"),
+        (1, "sequence", "", "the sequence is missing"),
+        (1, "leaf", "", "there is no value"),
+        (1, "leaf", "NA", "'NA' is not a finite number"),
+        (1, "root", "nan", "'nan' is not a finite number"),
+        (1, "root", "-inf", "'-inf' is not a finite number"),
+        (1, "root", "1,5", "'1,5' is not a finite number"),
+        (1, "root", "1_000", "'1_000' is not a finite number"),
+        (1, "root", "0x1F", "'0x1F' is not a finite number"),
+        (1, "root", "١٢", "'١٢' is not a finite number"),
+        (1, "root", "1e39", "beyond the range of float32"),
+        (1, "root", "-1e999", "beyond the range of float32"),
+        (2, "split", "dev", "'dev' is not a split"),
+        (2, "split", "", "'' is not a split"),
+        (3, "id", "a", "the id 'a' is in Test, but in Train at line 2"),
+        (3, "id", " ", "' ' is no name"),
+        (3, "id", "a\0b", "'a\\x00b' is no name"),
+    ],
+)
+def test_a_bad_cell_is_named(tmp_path, row, column, value, message):
+    path = written(tmp_path / "a.tsv", changed(row, column, value))
+    said = refusal(configured(path))
+    assert said.startswith(f"{path}, line {row + 2}, column {column!r}: ")
+    assert message in said
+
+
+def test_lines_are_counted_as_an_editor_does(tmp_path):
+    rows = [[*row, "two\nlines"] for row in changed(2, "leaf", "x")]
+    path = written(tmp_path / "a.csv", rows, [*HEADER, "notes"], ",")
+    text = path.read_text()
+    path.write_text(text.replace("\nb,", "\n\nb,"))
+    number = next(i for i, line in enumerate(path.read_text().split("\n"), 1) if line[:2] == "c,")
+    assert number == 7
+    assert f"{path}, line 7, column 'leaf'" in refusal(configured(path))
+
+
+@pytest.mark.parametrize("bad", [ROWS[2][:-1], [*ROWS[2], "extra"], ["x"]])
+def test_ragged_rows(tmp_path, bad):
+    path = written(tmp_path / "a.tsv", [*ROWS[:2], bad, ROWS[3]])
+    said = refusal(configured(path))
+    assert f"{path}, line 4: there are {len(bad)} fields where the header has 6 columns" in said
+
+
+def test_an_empty_split_is_named(tmp_path):
+    path = written(tmp_path / "a.tsv", changed(3, "split", "train"))
+    said = refusal(configured(path))
+    assert f"{path}, column 'split': no row of 4 is in the split Test" in said
+    # Four rows have no tenth.
+    path = written(tmp_path / "b.tsv")
+    assert "data.split: " in refusal(configured(path, split_column=None))
+    # One gene is all there is.
+    path = many(tmp_path / "c.tsv", gene=["g"] * 60)
+    split = {"val": 0.2, "test": 0.2, "group_column": "gene"}
+    said = refusal(configured(path, split_column=None, split=split), ["leaf"])
+    assert "Val would be empty" in said
+
+
+def test_duplicate_ids_within_a_split_are_allowed(tmp_path):
+    path = written(tmp_path / "a.tsv", changed(1, "id", "a"))
+    assert list(table.read(configured(path), ["leaf"], 1)["Train"].id) == ["a", "a"]
+
+
+def test_an_id_torn_apart_by_its_groups_is_refused(tmp_path):
+    path = many(tmp_path / "a.tsv", id=["same"] * 60)
+    split = {"val": 0.2, "test": 0.2, "group_column": "gene"}
+    said = refusal(configured(path, split_column=None, split=split), ["leaf"])
+    assert re.search(r"line \d+, column 'id': the id 'same' is in", said)
+
+
+@pytest.mark.parametrize("keep", [0.5, 0.98])
+def test_truncated_gzip(tmp_path, keep):
+    path = many(tmp_path / "a.tsv.gz", 2000)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * keep)])
+    data = configured(path, split_column=None)
+    table.preflight(data, ["leaf"])
+    assert f"{path} is a damaged or truncated gzip file, readable to about line" in refusal(
+        data, ["leaf"]
     )
+
+
+def test_damaged_gzip(tmp_path):
+    path = many(tmp_path / "a.tsv.gz", 2000)
+    content = bytearray(path.read_bytes())
+    content[-6] ^= 0xFF  # the checksum of what was compressed
+    path.write_bytes(content)
+    assert "damaged or truncated" in refusal(configured(path, split_column=None), ["leaf"])
+    path.write_bytes(content[:11])
+    with pytest.raises(InputError, match="damaged or truncated"):
+        table.preflight(configured(path), ["leaf"])
+
+
+@pytest.mark.parametrize("column", HEADER)
+def test_text_that_is_not_utf8(tmp_path, column):
+    path = written(tmp_path / "a.tsv", changed(2, column, "caf\xe9"), encoding="latin-1")
+    said = refusal(configured(path))
+    assert said.startswith(f"{path}, line 4, column {column!r}: the text is not UTF-8")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty or begins with a blank line"),
+        (b"\n\n", "is empty or begins with a blank line"),
+        (gzip.compress(b""), "is empty or begins with a blank line"),
+        ("id\tsequence".encode("utf-16"), "is not text"),
+        (b"caf\xe9\tsequence\n", "line 1, column 1: the text is not UTF-8"),
+        (b"id\tsequence\tleaf\troot\tsplit\tleaf\n", "2 columns named 'leaf'"),
+        (b"id\tsequence\tleaf\troot\tsplit\tx\tx\n", "2 columns named 'x'"),
+        (b'id\t"sequence\tleaf\n', "look for a quotation mark"),
+    ],
+)
+def test_headers_that_are_refused_before_any_job(tmp_path, content, message):
+    path = tmp_path / "a.tsv"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=re.escape(message)) as caught:
+        table.preflight(configured(path), ["leaf", "root"])
+    assert str(path) in str(caught.value)
+    assert message in refusal(configured(path))
+
+
+def test_header_without_rows(tmp_path):
+    path = written(tmp_path / "a.tsv", [])
+    table.preflight(configured(path), ["leaf", "root"])
+    assert f"{path} has a header but no rows" in refusal(configured(path))
+
+
+def test_quotation_mark_that_is_not_closed(tmp_path):
+    path = written(tmp_path / "a.tsv")
+    path.write_text(path.read_text().replace("\nb\t", '\n"b\t'))
+    assert f"{path}, line 3: the row is not well formed" in refusal(configured(path))
+
+
+@pytest.mark.parametrize(
+    ("key", "changes", "targets"),
+    [
+        ("data.sequence_column", {"sequence_column": "seq"}, ["leaf"]),
+        ("data.id_column", {"id_column": "seq"}, ["leaf"]),
+        ("data.split_column", {"split_column": "seq"}, ["leaf"]),
+        (
+            "data.split.group_column",
+            {"split_column": None, "split": {"val": 0.1, "test": 0.1, "group_column": "seq"}},
+            ["leaf"],
+        ),
+        ("targets", {}, ["leaf", "seq"]),
+        ("data.replicates.leaf", {"replicates": {"leaf": ["root", "seq"]}}, ["leaf"]),
+    ],
+)
+def test_a_missing_column_is_named_with_its_key(tmp_path, key, changes, targets):
+    path = written(tmp_path / "a.tsv")
+    expected = f"{key}: {path} has no column 'seq'; it has id, sequence, leaf, root, split, gene."
+    with pytest.raises(InputError) as caught:
+        table.preflight(configured(path, **changes), targets)
+    assert str(caught.value) == expected
+    assert refusal(configured(path, **changes), targets) == expected
+
+
+@pytest.mark.parametrize(
+    ("message", "changes"),
+    [
+        ("data.path: name the file", {"path": None}),
+        ("data.split_column and data.split", {"split": {"val": 0.1, "test": 0.1}}),
+        ("data.split.val: 1.2", {"split_column": None, "split": {"val": 1.2, "test": 0.1}}),
+        ("data.split.test: 0", {"split_column": None, "split": {"val": 0.2, "test": 0}}),
+        ("leave nothing to train on", {"split_column": None, "split": {"val": 0.5, "test": 0.5}}),
+        ("data.replicates.stem: the targets are", {"replicates": {"stem": ["leaf", "root"]}}),
+        ("data.replicates.leaf: list two or more", {"replicates": {"leaf": ["root"]}}),
+        ("data.replicates.leaf: list two or more", {"replicates": {"leaf": ["root", "root"]}}),
+    ],
+)
+def test_options_that_contradict_each_other(tmp_path, message, changes):
+    path = written(tmp_path / "a.tsv")
+    with pytest.raises(InputError, match=re.escape(message)):
+        table.preflight(configured(path) | changes, ["leaf", "root"])
+
+
+def test_preflight_wants_a_file_and_reads_its_first_line_only(tmp_path):
+    for path, message in ((tmp_path, "is a directory"), (tmp_path / "no.tsv", "does not exist")):
+        with pytest.raises(InputError, match=f"^data.path: {path} {message}"):
+            table.preflight(configured(path), ["leaf"])
+    path = tmp_path / "a.tsv"
+    path.write_bytes("\t".join(HEADER).encode() + b"\n\xff\xff\x00 anything at all")
+    table.preflight(configured(path), ["leaf", "root"])

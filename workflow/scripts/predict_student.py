@@ -13,16 +13,20 @@ with job_log(snakemake.log[0]):
     from degu.members import predict_splits
     from degu.metrics import performance_table
     from degu.predictions import write_predictions
-    from degu.training import load_model
+    from degu.training import load_model, predict
 
     info = read_info(snakemake.input.dataset)
-    model, card = load_model(
-        snakemake.input.model,
-        dataset_sha256=info.sha256,
-        heads=Heads.student(info.targets, snakemake.wildcards.uncertainty),
-    )
+    heads = Heads.student(info.targets, snakemake.wildcards.uncertainty)
+    expected = {"dataset_sha256": info.sha256, "heads": heads}
+    test = read_split(snakemake.input.dataset, "Test")
+    y = np.concatenate([test.y, np.load(snakemake.input.std_test)], axis=-1)
+
+    if "model_aug" in snakemake.input.keys():
+        model, card = load_model(snakemake.input.model_aug, **expected)
+        table = performance_table(y, predict(model, test.x), card.heads)
+        write_csv(table, snakemake.output.performance_aug)
+
+    model, card = load_model(snakemake.input.model, **expected)
     predictions = predict_splits(model, snakemake.input.dataset, np.load(snakemake.input.subset))
-    activity = read_split(snakemake.input.dataset, "Test", fields=("y",)).y
-    y = np.concatenate([activity, np.load(snakemake.input.std_test)], axis=-1)
     write_csv(performance_table(y, predictions["Test"], card.heads), snakemake.output.performance)
     write_predictions(snakemake.output.predictions, predictions, card)

@@ -13,13 +13,19 @@ with job_log(snakemake.log[0]):
     from degu.members import predict_splits
     from degu.metrics import performance_table
     from degu.predictions import write_predictions
-    from degu.training import load_model
+    from degu.training import load_model, predict
 
     info = read_info(snakemake.input.dataset)
-    model, card = load_model(
-        snakemake.input.model, dataset_sha256=info.sha256, heads=Heads(info.targets)
-    )
+    expected = {"dataset_sha256": info.sha256, "heads": Heads(info.targets)}
+    test = read_split(snakemake.input.dataset, "Test")
+    y = test.y
+
+    if "model_aug" in snakemake.input.keys():
+        model, card = load_model(snakemake.input.model_aug, **expected)
+        table = performance_table(y, predict(model, test.x), card.heads)
+        write_csv(table, snakemake.output.performance_aug)
+
+    model, card = load_model(snakemake.input.model, **expected)
     predictions = predict_splits(model, snakemake.input.dataset, np.load(snakemake.input.subset))
-    y = read_split(snakemake.input.dataset, "Test", fields=("y",)).y
     write_csv(performance_table(y, predictions["Test"], card.heads), snakemake.output.performance)
     write_predictions(snakemake.output.predictions, predictions, card)

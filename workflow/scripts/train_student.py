@@ -1,16 +1,18 @@
-"""Train one student on its ensemble's mean and uncertainty."""
+"""Train one student on its ensemble's mean and uncertainty, with EvoAug where the rule says so."""
 
 from degu.runtime import job_log, set_compute_threads
 
 with job_log(snakemake.log[0]):
     set_compute_threads(snakemake.params.compute_threads)
 
+    from degu.augment import Augmenter
     from degu.cards import Card
     from degu.dataset import read_info
     from degu.distillation import read_distillation
     from degu.members import train_member
     from degu.training import save_history, save_model
 
+    evoaug = snakemake.params.get("evoaug")
     uncertainty = snakemake.wildcards.uncertainty
     *train, heads = read_distillation(snakemake.input.distillation, "Train", uncertainty)
     *validation, _ = read_distillation(snakemake.input.distillation, "Val", uncertainty)
@@ -32,6 +34,7 @@ with job_log(snakemake.log[0]):
         tuple(validation),
         seed=card.seed,
         settings=snakemake.params.training,
+        augment=Augmenter.from_config(evoaug) if evoaug else None,
     )
     save_history(history, snakemake.output.history)
     save_model(model, snakemake.output.model, card)

@@ -1,4 +1,4 @@
-"""Train one teacher on its arm's subset."""
+"""Train one teacher on its arm's subset, with EvoAug where the rule passes its settings."""
 
 from degu.runtime import job_log, set_compute_threads
 
@@ -7,12 +7,14 @@ with job_log(snakemake.log[0]):
 
     import numpy as np
 
+    from degu.augment import Augmenter
     from degu.cards import Card
     from degu.dataset import read_info, read_split
     from degu.heads import Heads
     from degu.members import train_member
     from degu.training import save_history, save_model
 
+    evoaug = snakemake.params.get("evoaug")
     info = read_info(snakemake.input.dataset)
     train = read_split(snakemake.input.dataset, "Train", rows=np.load(snakemake.input.subset))
     validation = read_split(snakemake.input.dataset, "Val")
@@ -34,6 +36,7 @@ with job_log(snakemake.log[0]):
         (validation.x, validation.y),
         seed=card.seed,
         settings=snakemake.params.training,
+        augment=Augmenter.from_config(evoaug) if evoaug else None,
     )
     save_history(history, snakemake.output.history)
     save_model(model, snakemake.output.model, card)

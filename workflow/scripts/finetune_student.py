@@ -1,0 +1,29 @@
+"""Fine-tune one student on its targets as they are, after training on augmented sequences."""
+
+from degu.runtime import job_log, set_compute_threads
+
+with job_log(snakemake.log[0]):
+    set_compute_threads(snakemake.params.compute_threads)
+
+    from dataclasses import replace
+
+    from degu.dataset import read_info
+    from degu.distillation import read_distillation
+    from degu.members import fit_member
+    from degu.training import load_model, save_history, save_model
+
+    uncertainty = snakemake.wildcards.uncertainty
+    *train, heads = read_distillation(snakemake.input.distillation, "Train", uncertainty)
+    *validation, _ = read_distillation(snakemake.input.distillation, "Val", uncertainty)
+    sha256 = read_info(snakemake.input.dataset).sha256
+    model, card = load_model(snakemake.input.model, dataset_sha256=sha256, heads=heads)
+    history = fit_member(
+        model,
+        heads,
+        tuple(train),
+        tuple(validation),
+        seed=snakemake.params.seed,
+        settings=snakemake.params.training,
+    )
+    save_history(history, snakemake.output.history)
+    save_model(model, snakemake.output.model, replace(card, seed=snakemake.params.seed))

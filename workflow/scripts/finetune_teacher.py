@@ -1,0 +1,29 @@
+"""Fine-tune one teacher on its arm's subset as it is, after training on augmented sequences."""
+
+from degu.runtime import job_log, set_compute_threads
+
+with job_log(snakemake.log[0]):
+    set_compute_threads(snakemake.params.compute_threads)
+
+    from dataclasses import replace
+
+    import numpy as np
+
+    from degu.dataset import read_info, read_split
+    from degu.members import fit_member
+    from degu.training import load_model, save_history, save_model
+
+    info = read_info(snakemake.input.dataset)
+    train = read_split(snakemake.input.dataset, "Train", rows=np.load(snakemake.input.subset))
+    validation = read_split(snakemake.input.dataset, "Val")
+    model, card = load_model(snakemake.input.model, dataset_sha256=info.sha256)
+    history = fit_member(
+        model,
+        card.heads,
+        (train.x, train.y),
+        (validation.x, validation.y),
+        seed=snakemake.params.seed,
+        settings=snakemake.params.training,
+    )
+    save_history(history, snakemake.output.history)
+    save_model(model, snakemake.output.model, replace(card, seed=snakemake.params.seed))
