@@ -113,7 +113,7 @@ class RandomNoise:
     std: float = 0.2
 
     def __post_init__(self) -> None:
-        _check_number("noise", 0, np.finfo(np.float32).max, std=self.std)
+        _check_number("noise", std=self.std)
 
     def __call__(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         x = _as_batch(x)
@@ -142,7 +142,7 @@ class RandomMutation:
     fraction: float = 0.05
 
     def __post_init__(self) -> None:
-        _check_number("mutation", 0, _NOT_SILENT, fraction=self.fraction)
+        _check_number("mutation", most=_NOT_SILENT, fraction=self.fraction)
 
     def __call__(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         mutated = np.array(_as_batch(x), order="C")
@@ -226,7 +226,7 @@ class Augmenter:
     @classmethod
     def from_config(
         cls,
-        config: Mapping[str, Any] | Iterable[str | Mapping[str, Any]],
+        config: Mapping[str, Any] | Iterable[Any],
         per_batch: int = 1,
         hard: bool = True,
     ) -> Self:
@@ -300,7 +300,7 @@ def _rearrange(x: np.ndarray, source: np.ndarray, rng: np.random.Generator) -> n
     rows = source + length * np.arange(n)[:, None]
     result = x.reshape(-1, 4).take(rows, axis=0, mode="clip")
     outside = (source < 0) | (source >= length)
-    result[outside] = _random_dna(np.count_nonzero(outside), rng)
+    result[outside] = _random_dna(int(outside.sum()), rng)
     return result
 
 
@@ -320,14 +320,19 @@ def _check_range(augmentation: str, **bounds: Any) -> None:
         )
 
 
-def _check_number(augmentation: str, low: float, high: float, **parameter: Any) -> None:
-    """Refuse what is no number from low to high, given as name=value."""
+def _check_number(augmentation: str, most: float | None = None, **parameter: Any) -> None:
+    """Refuse what is no finite number from 0 (to ``most``), given as name=value."""
     [(name, value)] = parameter.items()
     numeric = isinstance(value, (int, float, np.integer, np.floating))
-    if isinstance(value, bool) or not numeric or not low <= value <= high:
+    if (
+        not numeric
+        or isinstance(value, bool)
+        or not 0 <= value < np.inf
+        or (most is not None and value > most)
+    ):
+        limits = "0 or more" if most is None else f"from 0 to {most:g}"
         raise InputError(
-            f"{_KEY}: {augmentation} has {name} {value!r}; it must be a number from {low:g} to "
-            f"{high:g}."
+            f"{_KEY}: {augmentation} has {name} {value!r}; it must be a number, {limits}."
         )
 
 
