@@ -1,7 +1,7 @@
 """DEGU on DeepSTARR, step by step: train an ensemble, evaluate it, distil it, evaluate the student.
 
     python examples/degu_deepstarr.py                        # a small simulated assay
-    python examples/degu_deepstarr.py --dataset results/deepstarr/dataset.h5 --members 10 --epochs 100
+    python examples/degu_deepstarr.py --dataset results/deepstarr/dataset.h5 --members 10
 
 Needs nothing but the package. The settings are those of the study's example: Adam at 0.002 for the
 ensemble and 0.001 for the student, log variance as uncertainty.

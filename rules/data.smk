@@ -1,33 +1,31 @@
 """From a source of measurements to dataset.h5, and the training subsets of the arms."""
 
 # The published file of a release, where the config names no local copy.
-DOWNLOAD = config["data"].get("url") if not config["data"].get("path") else None
-RAW = (
-    f"resources/{DOWNLOAD.rsplit('/', 1)[-1]}"
-    if DOWNLOAD
-    else config["data"].get("path")
-)
+LOCAL = config["data"].get("path")
+DOWNLOAD = None if LOCAL else config["data"].get("url")
+RAW = f"resources/{os.path.basename(DOWNLOAD)}" if DOWNLOAD else LOCAL
 
+if DOWNLOAD:
 
-rule download:
-    output:
-        table=RAW if DOWNLOAD else "resources/nothing_to_download",
-    log:
-        f"{LOGS}/download.log",
-    benchmark:
-        f"{BENCHMARKS}/download.tsv"
-    conda:
-        ENVIRONMENT
-    threads: 1
-    resources:
-        gpu=RESOURCES["light"]["gpu"],
-        mem_mb=RESOURCES["light"]["mem_mb"],
-        runtime=RESOURCES["light"]["runtime"],
-    params:
-        url=DOWNLOAD,
-        sha256=config["data"].get("sha256"),
-    script:
-        "../workflow/scripts/download.py"
+    rule download:
+        output:
+            table=RAW,
+        log:
+            f"{LOGS}/download.log",
+        benchmark:
+            f"{BENCHMARKS}/download.tsv"
+        conda:
+            ENVIRONMENT
+        threads: 1
+        resources:
+            gpu=RESOURCES["light"]["gpu"],
+            mem_mb=RESOURCES["light"]["mem_mb"],
+            runtime=RESOURCES["light"]["runtime"],
+        params:
+            url=DOWNLOAD,
+            sha256=config["data"]["sha256"],
+        script:
+            "../workflow/scripts/download.py"
 
 
 rule ingest:

@@ -1,6 +1,8 @@
 """Settings and data that tests share."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -8,6 +10,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 import pytest
 from hypothesis import settings
+
+from degu.dataset import Split, write_dataset
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
@@ -41,3 +45,46 @@ def motif_activity(x: np.ndarray, targets: int = 1) -> np.ndarray:
     """Activities (n, targets) that a small network learns within seconds: base composition."""
     counts = x.mean(axis=1, dtype=np.float32)
     return (10 * (counts[:, :targets] - counts[:, 1 : targets + 1])).astype(np.float32)
+
+
+def write_small_dataset(
+    path: Path, sizes: tuple[int, int, int] = (60, 20, 25), length: int = 30, seed: int = 0
+) -> dict[str, Split]:
+    """Write a data set with the targets Dev and Hk; returns its splits."""
+    splits = {}
+    for i, (name, n) in enumerate(zip(("Train", "Val", "Test"), sizes, strict=True)):
+        x = random_one_hot(n, length, seed=10 * seed + i)
+        splits[name] = Split(x, motif_activity(x, 2))
+    write_dataset(path, splits, targets=("Dev", "Hk"), source="test")
+    return splits
+
+
+def run_python(code: str, *arguments: object, cwd: Path, **environment: str):
+    """Run code in a new interpreter; returns the finished process with its output as text."""
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@pytest.fixture
+def own_module(tmp_path, monkeypatch):
+    """Function that writes ``{package}/my_module.py`` into a folder of Python's path."""
+    folder = tmp_path / "on_path"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(folder)
+    before = set(sys.modules)
+
+    def write(package: str, source: str) -> str:
+        (folder / package).mkdir()
+        (folder / package / "my_module.py").write_text(source)
+        return f"{package}.my_module"
+
+    yield write
+    for name in set(sys.modules) - before:
+        if str(folder) in str(getattr(sys.modules[name], "__file__", None)):
+            del sys.modules[name]

@@ -62,12 +62,15 @@ def write_distillation(
             where ``rows`` is the whole training set.
 
     Raises:
-        InputError: if the shapes do not fit the data set, or a subset's sequences are not given.
+        InputError: if the shapes do not fit the data set, or a subset's sequences are not given or
+            those of another one.
     """
     info = read_info(dataset)
     whole = np.array_equal(rows, np.arange(info.sizes["Train"]))
-    if not whole and subset_sequences is None:
-        raise InputError(f"{path}: a subset of {dataset} needs a file with its sequences.")
+    if not whole:
+        if subset_sequences is None:
+            raise InputError(f"{path}: a subset of {dataset} needs a file with its sequences.")
+        _check_subset(subset_sequences, dataset, info.sha256, rows)
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         for name in SPLITS:
             assay = read_split(
@@ -92,6 +95,18 @@ def write_distillation(
         file.attrs["targets"] = json.dumps(list(info.targets))
 
 
+def _check_subset(
+    path: str | os.PathLike[str], dataset: str | os.PathLike[str], sha256: str, rows: np.ndarray
+) -> None:
+    with open_hdf5(path) as file:
+        same = file.attrs["dataset_sha256"] == sha256 and np.array_equal(file["index"][:], rows)
+    if not same:
+        raise InputError(
+            f"{path} holds other sequences than this subset of {dataset}; delete it and let the "
+            "workflow make it again."
+        )
+
+
 def read_distillation(
     path: str | os.PathLike[str], name: str, uncertainty: str
 ) -> tuple[np.ndarray, np.ndarray, Heads]:
@@ -106,7 +121,7 @@ def read_distillation(
         x (N, L, 4) uint8, y (N, 2T) float32, and the names of y's columns.
 
     Raises:
-        InputError: if a file that it links to is gone.
+        InputError: if a file that it links to is gone or truncated.
     """
     with open_hdf5(path) as file:
         stored = Heads.from_json(file.attrs["heads"])
@@ -115,7 +130,8 @@ def read_distillation(
         except KeyError as error:
             link = file[name].get("X", getlink=True)
             raise InputError(
-                f"{path} links to {link.filename}, which is not there; run the workflow again."
+                f"{path} links to {link.filename}, which is not there or not whole; run the "
+                "workflow again."
             ) from error
         y = file[name]["y"][:]
     if uncertainty == "logvar":

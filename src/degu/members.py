@@ -16,7 +16,6 @@ from degu.ensemble import new_member
 from degu.heads import Heads
 from degu.training import Augment, head_errors, predict, standard_train_fun
 
-
 Data = tuple[np.ndarray, np.ndarray]
 
 

@@ -13,6 +13,17 @@ from degu.dataset import SPLITS, open_hdf5, write_array
 from degu.errors import InputError
 from degu.files import atomic_path
 
+# Fields of the card that the members of one ensemble have in common.
+SHARED = (
+    "dataset_sha256",
+    "architecture",
+    "heads",
+    "role",
+    "augmentation",
+    "proportion",
+    "size",
+)
+
 
 def write_predictions(
     path: str | os.PathLike[str], predictions: Mapping[str, np.ndarray], card: Card
@@ -68,8 +79,7 @@ def read_ensemble(
     for path in paths:
         predictions, card = read_predictions(path, splits)
         first = first or card
-        shared = ("dataset_sha256", "architecture", "heads", "role", "augmentation", "proportion")
-        card.check(path, **{name: getattr(first, name) for name in shared})
+        card.check(path, **{name: getattr(first, name) for name in SHARED})
         if card.member in owner:
             raise InputError(
                 f"{path} and {owner[card.member]} are both member {card.member}; an ensemble has "

@@ -46,8 +46,8 @@ class Batches(keras.utils.PyDataset):
         batch_size: sequences a batch; the last batch of an epoch may be smaller.
         shuffle_seed: seed of the order; None keeps the order of x.
         sample_weight: (N,) weights in the loss, or None.
-        augment: ``augment(x, rng)`` makes of each batch of x what the model sees; its random numbers
-            depend on the seed, the epoch and the batch alone.
+        augment: ``augment(x, rng)`` makes of each batch of x what the model sees; its random
+            numbers depend on the seed, the epoch and the batch alone.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""A tiny study through the real workflow: a user's own architecture, three pools, reruns, report."""
+"""A tiny study through the real workflow: an architecture of its own, reruns, the report."""
 
 import copy
 import os
@@ -14,7 +14,7 @@ from degu.cards import Card
 from degu.sweep import derive_seed
 from degu.training import load_model
 
-ARCHITECTURE = '''
+ARCHITECTURE = """
 import keras
 
 def build(input_shape, output_dim):
@@ -27,7 +27,7 @@ def build(input_shape, output_dim):
     x = keras.layers.Dense(64, activation="relu")(x)
     x = keras.layers.Dropout(0.2)(x)
     return keras.Model(inputs, keras.layers.Dense(output_dim)(x))
-'''
+"""
 CONFIG = {
     "dataset": "tiny",
     "data": {"source": "simulate", "n_train": 301, "n_val": 60, "n_test": 80, "length": 40},
@@ -130,7 +130,7 @@ def test_nested_ensembles_share_their_members(results):
 
 
 def test_cards_tell_whose_a_file_is(results):
-    model, card = load_model(results / "evoaug/downsample_1/students/n2/std/1_Small_aug.h5")
+    _, card = load_model(results / "evoaug/downsample_1/students/n2/std/1_Small_aug.h5")
     assert card.heads.columns == ("Dev", "Hk", "Dev-std", "Hk-std")
     assert (card.role, card.augmentation, card.proportion) == ("student", "evoaug", 1.0)
     assert (card.size, card.member, card.architecture) == (2, 1, "own_models.small:build")

@@ -59,7 +59,7 @@ def preflight(data: Mapping[str, Any], targets: Sequence[str]) -> None:
         check_url(data["url"])
         return
     path = table.source_file(data)
-    with closing(table._records(path)) as records:
+    with closing(table.read_records(path)) as records:
         _, header = next(records)
     _check_header(path, header, columns)
     table.preflight(_as_table(data), columns)
@@ -127,7 +127,7 @@ def _survey(path: Path, release: str, columns: Sequence[str]) -> None:
     """Check what concerns many rows at once: windows in two splits, and the row counts."""
     counts: Counter[str] = Counter()
     first: dict[str, tuple[int, str]] = {}
-    with closing(table._records(path)) as records:
+    with closing(table.read_records(path)) as records:
         _, header = next(records)
         _check_header(path, header, columns)
         window_columns = [header.index(name) for name in _WINDOW]

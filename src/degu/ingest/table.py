@@ -65,7 +65,7 @@ def preflight(data: Mapping[str, Any], targets: Sequence[str]) -> None:
     """
     path = source_file(data)
     _check_options(data, targets)
-    with closing(_records(path)) as records:
+    with closing(read_records(path)) as records:
         _, header = next(records)
     _columns(path, header, data, targets)
 
@@ -242,7 +242,7 @@ class _Table:
 
 
 def _read_rows(path: Path, data: Mapping[str, Any], targets: Sequence[str]) -> _Table:
-    with closing(_records(path)) as records:
+    with closing(read_records(path)) as records:
         _, header = next(records)
         columns = _columns(path, header, data, targets)
         table = _Table(header, columns)
@@ -335,7 +335,7 @@ def _check_options(data: Mapping[str, Any], targets: Sequence[str]) -> None:
             )
 
 
-def _records(path: Path) -> Generator[tuple[int, list[str]]]:
+def read_records(path: Path) -> Generator[tuple[int, list[str]]]:
     """Yield (line, fields) of the header, then of each row; blank lines are passed over."""
     header: list[str] | None = None
     end = 0

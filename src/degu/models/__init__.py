@@ -30,8 +30,8 @@ def architecture(name: str) -> Callable[[tuple[int, ...], int], keras.Model]:
     """
     if name in REGISTRY:
         return getattr(import_module(f"degu.models.{name}"), name)
-    module_name, colon, function = name.partition(":")
-    if not colon:
+    module_name, _, function = name.partition(":")
+    if not all(part.isidentifier() for part in (*module_name.split("."), function)):
         raise InputError(
             f"model: {name!r} is not one of {', '.join(REGISTRY)}; name one of these, or your own "
             "function as my_package.my_module:build."
@@ -69,6 +69,11 @@ def build(name: str, input_shape: tuple[int, ...], output_dim: int) -> keras.Mod
     model = architecture(name)(tuple(input_shape), output_dim)
     if not isinstance(model, keras.Model):
         raise InputError(f"model: {name} returned a {type(model).__name__}, not a Keras model.")
+    if isinstance(getattr(model, "output", None), dict):
+        raise InputError(
+            f"model: {name} built a model with named outputs; return one tensor of {output_dim} "
+            "columns."
+        )
     needed = (None, *input_shape), (None, output_dim)
     got = getattr(model, "input_shape", None), getattr(model, "output_shape", None)
     if got != needed:
@@ -89,31 +94,43 @@ def check_portable(model: keras.Model) -> None:
     import keras
     from keras.src.models.functional import Functional
 
-    if not isinstance(model, (keras.Sequential, Functional)):
+    # A class derived from one of the two needs its code as well.
+    if type(model) not in (keras.Sequential, Functional):
         raise InputError(
             f"model: {type(model).__name__} is a subclassed model, whose file does not open "
             "without its code; build it with the functional API or as Sequential."
         )
-    for entry in _serialized_objects(model.get_config()):
-        name = entry["class_name"]
-        foreign = entry.get("registered_name") or not entry["module"].startswith("keras")
-        if foreign or name == "Lambda":
-            # Of a plain function the class name says nothing; its own name stands in its place.
-            label = entry["config"] if name == "function" else name
-            raise InputError(
-                f"model: {label} is not a built-in layer or function of Keras, so the model's file "
-                "would not open without its code; use built-in ones."
-            )
+    try:
+        config = model.get_config()
+    except NotImplementedError as error:
+        raise InputError(
+            "model: a layer of one's own has no get_config, and the model's file would not open "
+            "without its code; use the built-in layers of Keras."
+        ) from error
+    foreign = next(_foreign_objects(config), None)
+    if foreign is not None:
+        raise InputError(
+            f"model: {foreign} is not a built-in layer or function of Keras (nor is an operation "
+            "such as x + y), so the model's file would not open without its code; use built-in "
+            "ones, such as keras.layers.Add."
+        )
 
 
-def _serialized_objects(config: Any) -> Iterator[dict[str, Any]]:
+def _foreign_objects(config: Any) -> Iterator[str]:
+    """Names of all that a model's config says is defined outside of Keras."""
     if isinstance(config, dict):
-        if isinstance(config.get("module"), str) and "class_name" in config:
-            yield config
-        elif config.get("class_name") == "function":
-            yield {"module": "", **config}
-        for value in config.values():
-            yield from _serialized_objects(value)
-    elif isinstance(config, (list, tuple)):
-        for value in config:
-            yield from _serialized_objects(value)
+        # Python's lambda, which Keras stores as its compiled code.
+        if set(config) == {"value"} and isinstance(config["value"], (list, tuple)):
+            yield "a lambda"
+        name = config.get("class_name")
+        # Names like __keras_tensor__ are Keras's own marks in a config.
+        if isinstance(name, str) and not name.startswith("__"):
+            module = config.get("module") or ""
+            if config.get("registered_name") or not module.startswith("keras") or name == "Lambda":
+                # Of a plain function the class name says nothing; its own name stands in its place.
+                yield str(config["config"]) if name == "function" else name
+        config = config.values()
+    elif not isinstance(config, (list, tuple)):
+        return
+    for value in config:
+        yield from _foreign_objects(value)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import keras
 from keras import layers
 
+from degu.errors import InputError
+
 
 def deepstarr(input_shape: tuple[int, ...], output_dim: int) -> keras.Model:
     """The published DeepSTARR with ``output_dim`` linear outputs, uncompiled.
@@ -15,7 +17,15 @@ def deepstarr(input_shape: tuple[int, ...], output_dim: int) -> keras.Model:
     Args:
         input_shape: (L, 4); L at least 16, because the length is halved four times.
         output_dim: number of output columns.
+
+    Raises:
+        InputError: for shorter sequences.
     """
+    if input_shape[0] < 16:
+        raise InputError(
+            f"model: deepstarr halves the length of its sequences four times, so it needs 16 bases "
+            f"or more, not {input_shape[0]}; pad the sequences or name another model."
+        )
     inputs = keras.Input(shape=input_shape)
     x = inputs
     for filters, kernel_size in ((256, 7), (60, 3), (60, 5), (120, 3)):

@@ -27,7 +27,7 @@ def plot_performance(summary: pd.DataFrame, metric: str = "Pearson") -> Figure:
     """
     rows = summary[(summary["metric"] == metric) & summary["stage"].isna()].copy()
     rows["series"] = rows["role"].where(
-        rows["role"] != "student", "student " + rows["uncertainty"].fillna("")
+        rows["role"] != "student", "student " + rows["uncertainty"].astype(str)
     )
     targets = list(dict.fromkeys(rows["target"]))
     arms = rows.loc[rows["role"] == "ensemble", ARM].drop_duplicates()

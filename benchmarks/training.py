@@ -1,0 +1,220 @@
+"""Training throughput of a teacher: degu beside a plain Keras fit, metrics, and XLA.
+
+Every comparison interleaves its cases in one process, after a warm-up epoch of each: a round is one
+epoch of every case, and every other round takes them in reverse order. A busy machine slows the
+cases of a round alike, so read the ratios and not the sequences per second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import statistics
+import time
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
+import numpy as np
+
+from degu import models
+from degu.heads import Heads
+from degu.ingest.simulate import TARGETS, simulate
+from degu.runtime import set_compute_threads
+from degu.training import head_errors, standard_train_fun
+
+HEADS = Heads(TARGETS)
+
+
+class Stopwatch(keras.callbacks.Callback):
+    """Wall and CPU seconds of each batch, from the end of the one before it.
+
+    The first batch is left out, and with it what starts an epoch.
+    """
+
+    async_safe = True  # otherwise Keras would wait for every batch's metrics on its account
+
+    def __init__(self):
+        super().__init__()
+        self.ends = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.ends.append((time.perf_counter(), time.process_time()))
+
+    def median(self):
+        """Wall and CPU seconds of a typical batch of the epoch."""
+        return np.median(np.diff(self.ends, axis=0), axis=0)
+
+
+class Case:
+    """A compiled model and one way to train it.
+
+    Args:
+        path: ``degu`` trains on bytes through ``standard_train_fun`` with its own callbacks and its
+            line an epoch, ``plain`` on float32 arrays through ``model.fit`` without callbacks.
+        metrics: whether the squared error of each head is followed beside the loss.
+        jit_compile: as in ``compile``.
+        network: ``deepstarr``, or ``mean`` for one that computes next to nothing, so that what is
+            left is the cost of feeding and of callbacks.
+    """
+
+    def __init__(
+        self,
+        data,
+        batch_size,
+        path="degu",
+        metrics=True,
+        jit_compile="auto",
+        network="deepstarr",
+    ):
+        self.x, self.y = data
+        self.batch_size, self.path = batch_size, path
+        self.model = models.build(NETWORKS[network], self.x.shape[1:], len(HEADS))
+        self.model.compile(
+            keras.optimizers.Adam(1e-3),
+            keras.losses.MeanSquaredError(),
+            metrics=head_errors(HEADS) if metrics else None,
+            jit_compile=jit_compile,
+        )
+        if path == "plain":
+            self.x = self.x.astype(np.float32)
+
+    def epoch(self, seed):
+        """Train for one epoch; wall and CPU seconds of a batch, (2,)."""
+        stopwatch = Stopwatch()
+        if self.path == "plain":
+            self.model.fit(
+                self.x, self.y, batch_size=self.batch_size, verbose=0, callbacks=[stopwatch]
+            )
+        else:
+            with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
+                # With neither optimizer nor loss it keeps the compile, and so the traced step.
+                standard_train_fun(
+                    self.model,
+                    self.x,
+                    self.y,
+                    validation_data=None,
+                    save_prefix=None,
+                    epochs=1,
+                    batch_size=self.batch_size,
+                    seed=seed,
+                    callbacks=[stopwatch],
+                )
+        return stopwatch.median()
+
+
+def mean(input_shape, output_dim):
+    """A model of one dense layer on the mean over positions."""
+    inputs = keras.Input(input_shape)
+    pooled = keras.layers.GlobalAveragePooling1D()(inputs)
+    return keras.Model(inputs, keras.layers.Dense(output_dim)(pooled))
+
+
+NETWORKS = {"deepstarr": "deepstarr", "mean": f"{__name__}:mean"}
+
+# Of each: the case that is judged, then what it is compared with.
+COMPARISONS = {
+    "path": {
+        "degu, uint8": {},
+        "plain fit, float32": {"path": "plain"},
+    },
+    "feeding": {
+        "degu, uint8": {"network": "mean"},
+        "plain fit, float32": {"path": "plain", "network": "mean"},
+    },
+    "noise": {
+        "plain fit": {"path": "plain"},
+        "the same again": {"path": "plain"},
+    },
+    "metrics": {
+        "metric a head": {},
+        "loss alone": {"metrics": False},
+    },
+    "jit": {
+        "auto": {},
+        "off": {"jit_compile": False},
+        "on": {"jit_compile": True},
+    },
+}
+
+
+def compare(cases, data, batch_size, rounds):
+    """Wall and CPU seconds of a batch of every case, {name: (rounds, 2)}."""
+    cases = {name: Case(data, batch_size, **settings) for name, settings in cases.items()}
+    for case in cases.values():
+        case.epoch(seed=0)
+    seconds = {name: [] for name in cases}
+    for i in range(rounds):
+        for name in list(cases)[:: -1 if i % 2 else 1]:
+            seconds[name].append(cases[name].epoch(seed=i + 1))
+    return {name: np.array(values) for name, values in seconds.items()}
+
+
+def summarize(seconds):
+    """Seconds a batch of each case, and the first one's speed in ratio to each other's, by round."""
+    first, *others = seconds
+    return {
+        "seconds": {
+            name: {"wall": values[:, 0].tolist(), "cpu": values[:, 1].tolist()}
+            for name, values in seconds.items()
+        },
+        "ratios": {
+            f"{first} / {other}": {
+                "wall": (seconds[other][:, 0] / seconds[first][:, 0]).tolist(),
+                "cpu": (seconds[other][:, 1] / seconds[first][:, 1]).tolist(),
+            }
+            for other in others
+        },
+    }
+
+
+def print_table(comparison, result, batch_size):
+    print(f"\n{comparison}")
+    for name, seconds in result["seconds"].items():
+        wall, cpu = (statistics.median(seconds[clock]) for clock in ("wall", "cpu"))
+        print(
+            f"  {name:<36} {batch_size / wall:7.0f} sequences/s, a batch {1e3 * wall:.2f} ms "
+            f"(CPU {1e3 * cpu:.2f})"
+        )
+    for name, ratios in result["ratios"].items():
+        wall, cpu = (statistics.median(ratios[clock]) for clock in ("wall", "cpu"))
+        rounds = " ".join(f"{ratio:.2f}" for ratio in ratios["wall"])
+        print(f"  {name:<36} {wall:7.3f} by wall time, {cpu:.3f} by CPU time; rounds {rounds}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--comparisons", nargs="+", choices=COMPARISONS, default=list(COMPARISONS))
+    parser.add_argument("--sequences", type=int, default=4096, help="sequences an epoch")
+    parser.add_argument("--length", type=int, default=249, help="bp")
+    parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--threads", type=int, default=2, help="the config's compute_threads")
+    parser.add_argument("--json", type=Path, help="write all rounds to this file")
+    args = parser.parse_args()
+
+    set_compute_threads(args.threads)
+    simulation = simulate(args.sequences, length=args.length)
+    data = simulation.x, simulation.replicates.mean(axis=0).astype(np.float32)
+    results = {}
+    for name in args.comparisons:
+        seconds = compare(COMPARISONS[name], data, args.batch_size, args.rounds)
+        results[name] = summarize(seconds)
+        print_table(name, results[name], args.batch_size)
+    if "path" in results:
+        (ratios,) = results["path"]["ratios"].values()
+        median = statistics.median(ratios["wall"])
+        print(
+            f"\ndegu trains at {median:.3f} times the throughput of a plain fit (median of "
+            f"{args.rounds} rounds, {min(ratios['wall']):.2f} to {max(ratios['wall']):.2f}): "
+            f"the target of 1 is {'met' if median >= 1 else 'missed'}."
+        )
+    if args.json:
+        args.json.write_text(json.dumps({"options": {**vars(args), "json": None}, **results}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""The project's own files agree with each other, and the package keeps to its bounds."""
+
+import ast
+import importlib.metadata
+import json
+import re
+import sys
+import tomllib
+
+import pytest
+import yaml
+from conftest import run_python
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+import degu
+
+
+@pytest.fixture(scope="module")
+def project(root):
+    with (root / "pyproject.toml").open("rb") as file:
+        return tomllib.load(file)["project"]
+
+
+@pytest.fixture(scope="module")
+def pins(root):
+    """Versions of constraints.txt by normalised name."""
+    lines = (root / "constraints.txt").read_text().splitlines()
+    pairs = [line.split("==") for line in lines if not line.startswith("#")]
+    return {canonicalize_name(name): Version(version) for name, version in pairs}
+
+
+def dependencies(environment):
+    """Conda dependencies of an environment file, and its pip requirements."""
+    *conda, pip = environment["dependencies"]
+    return conda, [str(Requirement(text)) for text in pip["pip"]]
+
+
+def test_conda_environments_hold_what_the_package_needs(root, project):
+    needed = [str(Requirement(text)) for text in project["dependencies"]]
+    python = f"python {project['requires-python']}"
+    plain, gpu = (
+        yaml.safe_load((root / "envs" / f"{name}.yaml").read_text())
+        for name in ("degu", "degu-gpu")
+    )
+    assert plain["channels"] == gpu["channels"]
+    assert dependencies(plain) == ([python, "pip"], needed)
+    # The one difference: TensorFlow with the libraries for GPUs, as in the extra `gpu`.
+    (with_gpu,) = (Requirement(text) for text in project["optional-dependencies"]["gpu"])
+    assert with_gpu.name == "tensorflow"
+    assert with_gpu.extras == {"and-cuda"}
+    expected = [
+        str(with_gpu) if Requirement(text).name == with_gpu.name else text for text in needed
+    ]
+    assert expected != needed
+    assert dependencies(gpu) == ([python, "pip"], expected)
+
+
+def test_constraints_are_names_and_versions_only(root):
+    lines = (root / "constraints.txt").read_text().splitlines()
+    pins = [line for line in lines if not line.startswith("#")]
+    for line in pins:
+        assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*==[0-9][A-Za-z0-9.+!]*", line), line
+    names = [canonicalize_name(line.split("==")[0]) for line in pins]
+    assert len(set(names)) == len(names)
+    assert not any("://" in line or "@" in line for line in lines)
+
+
+def test_every_dependency_is_pinned_to_a_version_that_fits(project, pins):
+    for text in project["dependencies"] + project["optional-dependencies"]["dev"]:
+        requirement = Requirement(text)
+        assert requirement.specifier.contains(pins[canonicalize_name(requirement.name)])
+
+
+def test_what_dependencies_need_is_pinned_too(project, pins):
+    """All that this Python installs, so that a setup of next year is the one of today.
+
+    The installer's own tools are left out, as `pip freeze` does.
+    """
+    tools = {"setuptools", "wheel"}
+    waiting = [
+        Requirement(text)
+        for text in project["dependencies"] + project["optional-dependencies"]["dev"]
+    ]
+    seen = set()
+    while waiting:
+        requirement = waiting.pop()
+        extras = frozenset(requirement.extras)
+        if (requirement.name, extras) in seen:
+            continue
+        seen.add((requirement.name, extras))
+        assert canonicalize_name(requirement.name) in pins.keys() | tools, requirement
+        for text in importlib.metadata.requires(requirement.name) or ():
+            needed = Requirement(text)
+            marker = needed.marker
+            if marker is None or any(marker.evaluate({"extra": e}) for e in ("", *extras)):
+                waiting.append(needed)
+
+
+def test_the_version_is_one_everywhere(root, project):
+    assert degu.__version__ == project["version"]
+    assert Version(degu.__version__).public == degu.__version__
+    citation = yaml.safe_load((root / "CITATION.cff").read_text())
+    assert citation.get("version", degu.__version__) == degu.__version__
+
+
+def test_the_citation_is_of_this_package_and_of_the_paper(root, project):
+    citation = yaml.safe_load((root / "CITATION.cff").read_text())
+    assert citation["cff-version"] == "1.2.0"
+    assert citation["title"] == project["name"]
+    assert citation["license"] == project["license"] == "MIT"
+    assert (root / "LICENSE").read_text().startswith("MIT License")
+    assert citation["authors"]
+    assert citation["message"]
+    paper = citation["preferred-citation"]
+    assert paper["doi"] == "10.1101/2024.11.13.623485"
+    assert paper["title"] == "Uncertainty-aware genomic deep learning with knowledge distillation"
+    assert [a["family-names"] for a in paper["authors"]] == [
+        *("Zhou", "Rizzo", "Christensen", "Tang", "Koo")
+    ]
+
+
+def test_this_python_is_one_that_the_package_supports(project):
+    supported = SpecifierSet(project["requires-python"])
+    assert ".".join(map(str, sys.version_info[:3])) in supported
+    assert "3.11.0" in supported
+    assert "3.10.9" not in supported
+
+
+IMPORTS = """
+import importlib, json, sys
+found = {}
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+    found[name] = sorted({"tensorflow", "keras", "snakemake"} & set(sys.modules))
+print(json.dumps(found))
+"""
+
+
+def test_what_reads_tables_does_not_wait_for_tensorflow(tmp_path):
+    """The Snakefile imports the first of these again in every job."""
+    light = [
+        "degu",
+        *("degu.config", "degu.sweep", "degu.stages", "degu.runtime", "degu.metrics"),
+        *("degu.dataset", "degu.ingest", "degu.distillation", "degu.predictions"),
+        *("degu.summary", "degu.plots.performance", "degu.models"),
+    ]
+    process = run_python(IMPORTS, *light, cwd=tmp_path)
+    assert process.returncode == 0, process.stderr
+    assert json.loads(process.stdout) == {name: [] for name in light}
+
+
+def test_the_package_never_imports_snakemake(root):
+    sources = sorted((root / "src" / "degu").rglob("*.py"))
+    assert len(sources) > 20
+    for path in sources:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+            elif isinstance(node, ast.Name):
+                names = [node.id]  # the object that scripts of rules are given
+            else:
+                continue
+            assert not [n for n in names if n.split(".")[0] == "snakemake"], path
