@@ -164,6 +164,8 @@ def test_targets_of_both_kinds_of_student(study):
     np.testing.assert_allclose(logvar[0, 2:], np.log(1e-6), rtol=1e-6)
     with pytest.raises(InputError, match="variance"):
         read_distillation(path, "Train", "variance")
+    with pytest.raises(InputError, match="made for another data set"):
+        read_distillation(path, "Train", "std", "0" * 64)
 
 
 def wrong_mean(aggregates):

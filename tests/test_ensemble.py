@@ -1,5 +1,8 @@
 """The DEGU class: members, aggregation, distillation, resumption, refusals."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -351,3 +354,29 @@ def test_results_have_the_order_that_the_study_documents(trained, data):
         "predictions",
         "uncertainties",
     )
+
+
+def test_members_are_reused_by_another_process(tmp_path):
+    """What decides a match must not hang on one process's addresses, names or hash seed."""
+    script = tmp_path / "train.py"
+    script.write_text(
+        """
+import keras, numpy as np
+from degu import DEGU
+x = np.eye(4, dtype=np.uint8)[np.random.default_rng(0).integers(0, 4, (64, 8))]
+y = x.mean(axis=1)[:, :1]
+model = keras.Sequential([keras.Input((8, 4)), keras.layers.Flatten(), keras.layers.Dense(1)])
+degu = DEGU(model, num_ensemble=2)
+degu.train_ensemble(x, y, optimizer="adam", loss="mse", epochs=1, resume=True, save_prefix="m")
+print(degu.pred_ensemble(x).mean.sum())
+"""
+    )
+    runs = [
+        subprocess.run(
+            [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        for _ in range(2)
+    ]
+    trained = [[line for line in run.stderr.splitlines() if "epoch 1/1" in line] for run in runs]
+    assert [len(lines) for lines in trained] == [2, 0]
+    assert runs[0].stdout == runs[1].stdout

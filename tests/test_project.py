@@ -75,11 +75,7 @@ def test_every_dependency_is_pinned_to_a_version_that_fits(project, pins):
 
 
 def test_what_dependencies_need_is_pinned_too(project, pins):
-    """All that this Python installs, so that a setup of next year is the one of today.
-
-    The installer's own tools are left out, as `pip freeze` does.
-    """
-    tools = {"setuptools", "wheel"}
+    """All that this Python installs, so that a setup of next year is the one of today."""
     waiting = [
         Requirement(text)
         for text in project["dependencies"] + project["optional-dependencies"]["dev"]
@@ -91,7 +87,7 @@ def test_what_dependencies_need_is_pinned_too(project, pins):
         if (requirement.name, extras) in seen:
             continue
         seen.add((requirement.name, extras))
-        assert canonicalize_name(requirement.name) in pins.keys() | tools, requirement
+        assert canonicalize_name(requirement.name) in pins, requirement
         for text in importlib.metadata.requires(requirement.name) or ():
             needed = Requirement(text)
             marker = needed.marker

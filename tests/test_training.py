@@ -8,12 +8,11 @@ from conftest import motif_activity, random_one_hot
 
 from degu.cards import Card
 from degu.ensemble import new_member
-from degu.errors import InputError
+from degu.errors import DivergedError, InputError
 from degu.heads import Heads
 from degu.training import (
     Batches,
     BeginEpoch,
-    DivergedError,
     head_errors,
     load_model,
     predict,

@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import h5py
 import numpy as np
@@ -107,24 +108,35 @@ def _check_subset(
         )
 
 
+class Lesson(NamedTuple):
+    """One split as a student learns it: ``x`` (N, L, 4) uint8, ``y`` (N, 2T) float32, its heads."""
+
+    x: np.ndarray
+    y: np.ndarray
+    heads: Heads
+
+
 def read_distillation(
-    path: str | os.PathLike[str], name: str, uncertainty: str
-) -> tuple[np.ndarray, np.ndarray, Heads]:
+    path: str | os.PathLike[str], name: str, uncertainty: str, dataset_sha256: str | None = None
+) -> Lesson:
     """One split of a distillation file as a student learns it.
 
     Args:
         path: file of :func:`write_distillation`.
         name: ``Train``, ``Val`` or ``Test``.
         uncertainty: ``std``, or ``logvar`` for the logarithm of its square.
-
-    Returns:
-        x (N, L, 4) uint8, y (N, 2T) float32, and the names of y's columns.
+        dataset_sha256: of the data set that the file must have been made for; None takes any.
 
     Raises:
-        InputError: if a file that it links to is gone or truncated.
+        InputError: if it was made for another data set, or a file that it links to is gone or
+            truncated.
     """
     with open_hdf5(path) as file:
         stored = Heads.from_json(file.attrs["heads"])
+        if dataset_sha256 not in (None, file.attrs["dataset_sha256"]):
+            raise InputError(
+                f"{path} was made for another data set; delete it and run the workflow again."
+            )
         try:
             x = file[name]["X"][:]
         except KeyError as error:
@@ -137,4 +149,4 @@ def read_distillation(
     if uncertainty == "logvar":
         columns = stored.slice("std")
         y[:, columns] = std_to_logvar(y[:, columns])
-    return x, y, Heads.student(stored.targets, uncertainty)
+    return Lesson(x, y, Heads.student(stored.targets, uncertainty))

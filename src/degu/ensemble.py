@@ -239,6 +239,8 @@ class DEGU:
             )
             history = _load_member(member, path, fingerprint, x) if resume and path else None
             if history is None:
+                if train_kwargs.get("verbose", 1):
+                    print(f"member {i}/{self.num_ensemble}", file=sys.stderr, flush=True)
                 kwargs = dict(train_kwargs)
                 if train_fun is standard_train_fun and self.seed is not None:
                     kwargs.setdefault("seed", self._seed("order", i))
@@ -409,7 +411,7 @@ class DEGU:
     ) -> str:
         """Hash of all that decides what a trained member is."""
         digest = hashlib.sha256(f"{self.seed}/{i}".encode())
-        for array in keras.tree.flatten([x, y, validation_data]):
+        for array in keras.tree.flatten([x, y, validation_data or ()]):
             array = np.ascontiguousarray(array)
             digest.update(f"{array.shape}{array.dtype}".encode())
             digest.update(array.data)

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from degu.errors import InputError
+from degu.errors import DeguError
 
 
 def set_compute_threads(threads: int) -> None:
@@ -36,7 +36,7 @@ def share_import_paths(*folders: str) -> None:
 def job_log(path: str | os.PathLike[str]) -> Iterator[None]:
     """Send all output of a rule's script to its log, that of compiled libraries included.
 
-    An :class:`~degu.errors.InputError` ends the process with its one sentence, any other error with
+    A :class:`~degu.errors.DeguError` ends the process with its one sentence, any other error with
     its traceback; both go to the log, which Snakemake shows for failed jobs.
     """
     # Information and warnings of TensorFlow's C++ parts would bury a job's own lines.
@@ -50,7 +50,7 @@ def job_log(path: str | os.PathLike[str]) -> Iterator[None]:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         yield
-    except InputError as error:
+    except DeguError as error:
         print(f"error: {error}", file=sys.stderr)
         failed = True
     except Exception:

@@ -17,7 +17,7 @@ import pandas as pd
 
 from degu.cards import Card
 from degu.dataset import open_hdf5
-from degu.errors import InputError
+from degu.errors import DivergedError, InputError
 from degu.files import atomic_path, write_csv
 from degu.heads import Heads
 
@@ -25,10 +25,6 @@ TrainFun = Callable[..., dict[str, list[float]]]
 Augment = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 PREDICT_BATCH_SIZE = 512
-
-
-class DivergedError(RuntimeError):
-    """A model's loss is no longer a finite number."""
 
 
 class Batches(keras.utils.PyDataset):

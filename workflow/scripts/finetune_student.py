@@ -13,15 +13,17 @@ with job_log(snakemake.log[0]):
     from degu.training import load_model, save_history, save_model
 
     uncertainty = snakemake.wildcards.uncertainty
-    *train, heads = read_distillation(snakemake.input.distillation, "Train", uncertainty)
-    *validation, _ = read_distillation(snakemake.input.distillation, "Val", uncertainty)
     sha256 = read_info(snakemake.input.dataset).sha256
-    model, card = load_model(snakemake.input.model, dataset_sha256=sha256, heads=heads)
+    train, validation = (
+        read_distillation(snakemake.input.distillation, name, uncertainty, sha256)
+        for name in ("Train", "Val")
+    )
+    model, card = load_model(snakemake.input.model, dataset_sha256=sha256, heads=train.heads)
     history = fit_member(
         model,
-        heads,
-        tuple(train),
-        tuple(validation),
+        card.heads,
+        (train.x, train.y),
+        (validation.x, validation.y),
         seed=snakemake.params.seed,
         settings=snakemake.params.training,
     )

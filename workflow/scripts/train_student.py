@@ -14,10 +14,13 @@ with job_log(snakemake.log[0]):
 
     evoaug = snakemake.params.get("evoaug")
     uncertainty = snakemake.wildcards.uncertainty
-    *train, heads = read_distillation(snakemake.input.distillation, "Train", uncertainty)
-    *validation, _ = read_distillation(snakemake.input.distillation, "Val", uncertainty)
+    sha256 = read_info(snakemake.input.dataset).sha256
+    train, validation = (
+        read_distillation(snakemake.input.distillation, name, uncertainty, sha256)
+        for name in ("Train", "Val")
+    )
     card = Card(
-        heads=heads,
+        heads=train.heads,
         architecture=snakemake.params.architecture,
         role="student",
         augmentation=snakemake.wildcards.augmentation,
@@ -25,13 +28,13 @@ with job_log(snakemake.log[0]):
         size=int(snakemake.wildcards.size),
         member=int(snakemake.wildcards.ix),
         seed=snakemake.params.seed,
-        dataset_sha256=read_info(snakemake.input.dataset).sha256,
+        dataset_sha256=sha256,
     )
     model, history = train_member(
         card.architecture,
-        heads,
-        tuple(train),
-        tuple(validation),
+        card.heads,
+        (train.x, train.y),
+        (validation.x, validation.y),
         seed=card.seed,
         settings=snakemake.params.training,
         augment=Augmenter.from_config(evoaug) if evoaug else None,
