@@ -181,7 +181,9 @@ def read_split(
                 values[field] = None
                 continue
             array = group[key].asstr()[:] if field == "id" else group[key][:]
-            values[field] = array if rows is None else array[rows]
+            # A whole training set of DeepSTARR is 0.4 GB, which need not be there twice.
+            whole = rows is None or np.array_equal(rows, np.arange(len(array)))
+            values[field] = array if whole else array[rows]
     return Split(**values)  # type: ignore[arg-type]
 
 
