@@ -29,7 +29,7 @@ from degu.training import head_errors, standard_train_fun
 
 HEADS = Heads(TARGETS)
 # No multiple of the batch size, like the 402,296 of DeepSTARR: where it is one, a plain fit tells
-# TensorFlow that every batch has 128 sequences, and gains 2 to 4% that real data do not give.
+# TensorFlow that every batch has 128 sequences, and gains a few per cent that real data do not.
 DEFAULT_SEQUENCES = 16 * 128 + 120
 
 

@@ -8,8 +8,17 @@ import numpy as np
 import pytest
 from conftest import motif_activity, random_one_hot
 from scipy import stats
+from sklearn.metrics import roc_auc_score
 
-from degu import DEGU, eval_regression, standard_train_fun, uncertainty_logvar, uncertainty_std
+from degu import (
+    DEGU,
+    eval_classification,
+    eval_regression,
+    standard_train_fun,
+    uncertainty_logvar,
+    uncertainty_std,
+)
+from degu.augment import Augmenter, RandomMutation
 from degu.ensemble import new_member
 from degu.training import predict
 
@@ -261,34 +270,50 @@ def test_twins_are_refused(data):
         )
 
 
-class CountingTrainFun:
-    """A train_fun that counts the models it has trained."""
+def augmenter(fraction):
+    return Augmenter([RandomMutation(fraction)])
 
-    def __init__(self):
-        self.count = 0
 
-    def __call__(self, *args, **kwargs):
-        self.count += 1
-        return standard_train_fun(*args, **kwargs)
+def scaled_error(scale):
+    return lambda y, pred: scale * keras.ops.mean(keras.ops.square(y - pred), axis=-1)
+
+
+class Unknown:
+    """An augmentation whose state cannot be compared."""
+
+    __slots__ = ("state",)
+
+    def __call__(self, x, rng):
+        return x
+
+
+TRAINED = []
+
+
+def counting_train_fun(model, *args, **kwargs):
+    """A train_fun of one's own; what it counts is no part of what it is."""
+    TRAINED.append(model.name)
+    return standard_train_fun(model, *args, **kwargs)
 
 
 def test_members_are_reused_only_on_request_and_only_if_they_match(data, tmp_path, capsys):
     x, y, *_ = data
-    train_fun = CountingTrainFun()
 
-    def train(y=y, seed=1, resume=True, learning_rate=0.001, model=None):
+    def train(y=y, seed=1, resume=True, learning_rate=0.001, model=None, loss="mse", **settings):
         degu = DEGU(model or build(), num_ensemble=2, seed=seed)
         histories = degu.train_ensemble(
             x,
             y,
-            train_fun=train_fun,
+            train_fun=counting_train_fun,
             save_prefix=tmp_path / "member",
             optimizer=keras.optimizers.Adam(learning_rate),
-            loss="mse",
+            loss=loss,
             resume=resume,
             **FAST,
+            **settings,
         )
-        trained, train_fun.count = train_fun.count, 0
+        trained = len(TRAINED)
+        TRAINED.clear()
         return trained, histories, degu.pred_ensemble(x)
 
     trained, histories, predictions = train(resume=False)
@@ -310,6 +335,19 @@ def test_members_are_reused_only_on_request_and_only_if_they_match(data, tmp_pat
     assert train(y=y + 1, learning_rate=0.002, seed=2)[0] == 2
     (tmp_path / "member_2.weights.h5").write_bytes(b"truncated")
     assert train(y=y + 1, learning_rate=0.002, seed=2)[0] == 1
+    # Settings that no config spells: arrays, augmentations, functions with what they enclose.
+    more = {"y": y + 1, "learning_rate": 0.002, "seed": 2}
+    for first, second in (
+        ({"sample_weight": np.ones(256)}, {"sample_weight": np.arange(256.0)}),
+        ({"augment": augmenter(0.05)}, {"augment": augmenter(0.5)}),
+        ({"loss": scaled_error(1.0)}, {"loss": scaled_error(9.0)}),
+    ):
+        assert train(**more, **first)[0] == 2
+        assert train(**more, **first)[0] == 0
+        assert train(**more, **second)[0] == 2
+    # What has no identity is never taken for the same.
+    assert train(**more, augment=Unknown())[0] == 2
+    assert train(**more, augment=Unknown())[0] == 2
     wider = build(bias_initializer="ones")
     assert train(y=y + 1, learning_rate=0.002, seed=2, model=wider)[0] == 2
 
@@ -380,3 +418,130 @@ print(degu.pred_ensemble(x).mean.sum())
     trained = [[line for line in run.stderr.splitlines() if "epoch 1/1" in line] for run in runs]
     assert [len(lines) for lines in trained] == [2, 0]
     assert runs[0].stdout == runs[1].stdout
+
+
+def test_builders_that_make_twins_are_found_out(data):
+    class Seeded(Subclassed):
+        def __init__(self):
+            super().__init__()
+            self.dense = keras.layers.Dense(
+                2, kernel_initializer=keras.initializers.GlorotUniform(seed=1)
+            )
+
+    x, y, *_ = data
+    with pytest.raises(ValueError, match="begin with the same weights"):
+        DEGU(Seeded, num_ensemble=2).train_ensemble(
+            x, y, save_prefix=None, optimizer="adam", loss="mse", **FAST
+        )
+
+
+def test_any_loss_optimizer_and_layer(data):
+    """A loss that no config can spell, a schedule of rates, a Lambda layer from a builder."""
+    x, y, *validation = data
+    model = build()
+    model.compile("adam", loss=scaled_error(2.0))
+    degu = DEGU(model, num_ensemble=2, seed=1)
+    degu.train_ensemble(x, y, save_prefix=None, **FAST)
+    assert not np.array_equal(*(random_parts(m.get_weights())[0] for m in degu.members))
+
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.01, 10, 0.5)
+    history = DEGU(build(), num_ensemble=2).train_ensemble(
+        x,
+        -y,
+        save_prefix=None,
+        optimizer=keras.optimizers.Adam(schedule),
+        loss="mse",
+        validation_data=validation,
+        epochs=9,
+        lr_patience=1,
+        verbose=0,
+    )
+    assert len(history[0]["loss"]) > 2
+
+    def with_lambda():
+        doubled = keras.layers.Lambda(lambda t: 2.0 * t)
+        return keras.Sequential([keras.Input((16, 4)), doubled, *build().layers])
+
+    DEGU(with_lambda, num_ensemble=2).train_ensemble(
+        x, y, save_prefix=None, optimizer="adam", loss="mse", **FAST
+    )
+
+
+def test_adapted_and_frozen_layers_stay_so(data):
+    x, *_ = data
+    normalization = keras.layers.Normalization()
+    normalization.adapt(x.astype("float32") * 3 + 1)
+    model = keras.Sequential([keras.Input((16, 4)), normalization, *build().layers])
+    model.layers[1].trainable = False
+    member = new_member(model, 1)
+    np.testing.assert_array_equal(member.layers[0].mean, normalization.mean)
+    assert [layer.trainable for layer in member.layers[:3]] == [True, False, True]
+
+
+def test_a_train_fun_may_return_what_keras_returns(data, tmp_path):
+    x, y, *_ = data
+
+    def fit(model, x, y, validation_data, save_prefix, optimizer=None, loss=None):
+        model.compile(optimizer, loss)
+        return model.fit(x.astype("float32"), y, epochs=2, verbose=0)
+
+    def silent(*args, **kwargs):
+        fit(*args, **kwargs)
+
+    for train_fun, epochs in ((fit, 2), (silent, None)):
+        histories = DEGU(build(), num_ensemble=2).train_ensemble(
+            x, y, train_fun, tmp_path / train_fun.__name__, optimizer="adam", loss="mse"
+        )
+        assert [len(h["loss"]) if h else None for h in histories] == [epochs, epochs]
+
+
+def test_the_seed_reaches_the_student(data, trained):
+    x, y, *_ = data
+    weights = []
+    for _ in range(2):
+        student = new_member(build(outputs=4), 4)
+        student.compile("adam", "mse")
+        trained[0].distill_student(student, x, y, save_prefix=None, **FAST)
+        weights.append(student.get_weights())
+    for a, b in zip(*weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_classification_from_end_to_end(data):
+    x, y, x_val, y_val = data
+    labels, labels_val = (y > 0).astype("float32"), (y_val > 0).astype("float32")
+    model = keras.Sequential([build(), keras.layers.Activation("sigmoid")])
+    degu = DEGU(model, num_ensemble=2, uncertainty_fun=uncertainty_std, seed=1)
+    degu.train_ensemble(x, labels, save_prefix=None, optimizer="adam", loss="mse", **FAST)
+    ensemble = degu.eval_ensemble(x_val, labels_val, eval_fun=eval_classification)
+    assert set(ensemble.ensemble_results) == {"AUROC", "AUPR", "F1"}
+    student = build(outputs=4)
+    results, predictions, y_ensemble = degu.eval_student(
+        student, x_val, labels_val, eval_fun=eval_classification
+    )
+    expected = roc_auc_score(labels_val[:, 1], predictions[:, 1])
+    assert results["AUROC"][1] == pytest.approx(expected)
+    spread = ((predictions[:, 2:] - y_ensemble[:, 2:]) ** 2).mean(axis=0)
+    np.testing.assert_allclose(results["MSE"], spread, rtol=1e-5)
+
+
+def test_more_wrong_shapes_are_clear_errors(data, trained):
+    x, y, x_val, y_val = data
+    settings = {"save_prefix": None, "optimizer": "adam", "loss": "mse", **FAST}
+    with pytest.raises(ValueError, match=r"targets of shape \(256, 3\)"):
+        trained[0].distill_student(build(outputs=4), x, np.zeros((256, 3)), save_prefix=None)
+    with pytest.raises(ValueError, match=r"targets of shape \(64, 1\)"):
+        trained[0].distill_student(
+            build(outputs=4), x, y, save_prefix=None, validation_data=(x_val, y_val[:, :1])
+        )
+    with pytest.raises(ValueError, match="has 3 parts"):
+        DEGU(build(), 2).train_ensemble(x, y, validation_data=(x_val, y_val, y_val), **settings)
+    inputs = keras.Input((16, 4))
+    flat = keras.layers.Flatten()(inputs)
+    two = keras.Model(inputs, [keras.layers.Dense(1)(flat), keras.layers.Dense(1)(flat)])
+    with pytest.raises(ValueError, match="has 2 outputs; concatenate"):
+        DEGU(two, 2).train_ensemble(x, y, **settings)
+    with pytest.raises(TypeError):
+        DEGU(build(), num_ensemble=2.5)
+    degu = DEGU(build(), num_ensemble=2)
+    degu.train_ensemble(x, y.tolist(), **settings)

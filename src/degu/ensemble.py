@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import operator
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import BuiltinFunctionType, CodeType, FunctionType
 from typing import Any, NamedTuple
 
 import h5py
 import keras
 import numpy as np
 
-from degu.metrics import eval_regression
+from degu.metrics import eval_classification, eval_regression
 from degu.sweep import derive_seed
 from degu.training import (
     PREDICT_BATCH_SIZE,
@@ -79,57 +81,59 @@ def new_member(
 
     Every random part of the architecture (initialisers, dropout, noise layers) gets a seed of its
     own, drawn from ``seed``. So a seeded or shared initialiser does not make twins, and a seed
-    gives the same model everywhere. Weights that the given model has learnt are not taken over.
+    gives the same model everywhere. Of the given model's state only what was adapted to data before
+    training (a ``Normalization`` layer) and which layers are frozen are taken over.
 
     Args:
         model: a functional or Sequential model, or a function without arguments that builds any
-            Keras model.
+            Keras model. Of what it builds and cannot be cloned, the weights are its own draws.
         seed: of the initial weights and of dropout; None draws one.
 
     Returns:
         A model that is compiled like the given one, or not compiled if that is not.
 
     Raises:
-        ValueError: if the model cannot be cloned (a subclassed one, or layers that cannot be made
-            from their config): give a function that builds it.
+        ValueError: if a given model cannot be cloned (a subclassed one, or layers that cannot be
+            made from their config): give a function that builds it.
     """
     if seed is None:
         seed = int(np.random.default_rng().integers(2**31))
-    original = model
-    if not isinstance(original, keras.Model):
+    given = isinstance(model, keras.Model)
+    if not given:
         # The builder's own draws, for a model that can only be built and not cloned.
         keras.utils.set_random_seed(seed)
-        original = original()
-        if not isinstance(original, keras.Model):
-            raise ValueError(f"The builder returned a {type(original).__name__}, no Keras model.")
-        if not _is_graph(original):
-            return original
-    if not _is_graph(original):
-        raise ValueError(
-            f"{type(original).__name__} is a subclassed model, which cannot be cloned: give DEGU a "
-            "function without arguments that builds it, in place of the model."
-        )
+    original: Any = model if given else model()
+    if not isinstance(original, keras.Model):
+        raise ValueError(f"The builder returned a {type(original).__name__}, no Keras model.")
     rng = np.random.default_rng(seed)
 
     def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
         return type(layer).from_config(_reseed(layer.get_config(), rng))
 
+    # Keras would compile the clone from a config, which a loss of one's own does not have.
+    compiled, original.compiled = original.compiled, False
     try:
         member = keras.models.clone_model(original, clone_function=clone, recursive=True)
     except Exception as error:
+        if not given:
+            return original
         raise ValueError(
-            f"The model {original.name} cannot be cloned ({error}): give DEGU a function without "
-            "arguments that builds it, in place of the model."
+            f"The model {original.name}, a {type(original).__name__}, cannot be cloned ({error}): "
+            "give DEGU a function without arguments that builds it, in place of the model."
         ) from error
-    if original.compiled:
-        member.compile_from_config(original.get_compile_config())
+    finally:
+        original.compiled = compiled
+    for ours, theirs in zip(member._flatten_layers(), original._flatten_layers(), strict=True):
+        ours.trainable = theirs.trainable
+        if isinstance(theirs, keras.layers.Normalization) and theirs.built:
+            ours.set_weights(theirs.get_weights())
+            ours.finalize_state()
+    if compiled:
+        try:
+            member.compile_from_config(original.get_compile_config())
+        except Exception:  # a loss or metric of one's own, which no config can spell
+            member.compile(fresh_optimizer(original.optimizer), loss=original.loss)
     return member
-
-
-def _is_graph(model: keras.Model) -> bool:
-    from keras.src.models.functional import Functional
-
-    return isinstance(model, (keras.Sequential, Functional))
 
 
 def _reseed(config: Any, rng: np.random.Generator) -> Any:
@@ -170,7 +174,7 @@ class DEGU:
         uncertainty_fun: Callable[[np.ndarray], np.ndarray] = uncertainty_logvar,
         seed: int | None = None,
     ) -> None:
-        if num_ensemble < 2:
+        if operator.index(num_ensemble) < 2:
             raise ValueError(
                 f"An ensemble of {num_ensemble} has no spread between members; "
                 "num_ensemble must be at least 2."
@@ -215,6 +219,8 @@ class DEGU:
             ValueError: if shapes do not fit each other or the model, the model cannot be cloned, or
                 members begin alike although they should not.
         """
+        y = np.asarray(y)
+        validation_data = _as_pair(validation_data)
         _check_shapes(self._new_member(0), x, y, validation_data)
         if resume and save_prefix is None:
             raise ValueError("resume=True needs the save_prefix that the members were saved with.")
@@ -223,7 +229,7 @@ class DEGU:
         initial: list[np.ndarray] = []
         for i in range(1, self.num_ensemble + 1):
             member = self._new_member(i)
-            # Weights of a model that builds itself at the first batch are not there yet.
+            _build(member, x)
             weights = [np.array(w) for w in member.get_weights()]
             if i == 1:
                 initial = weights
@@ -234,26 +240,31 @@ class DEGU:
                 )
             prefix = None if save_prefix is None else f"{save_prefix}_{i}"
             path = None if prefix is None else Path(f"{prefix}.weights.h5")
-            fingerprint = self._fingerprint(
-                i, member, x, y, validation_data, train_fun, optimizer, loss, train_kwargs
-            )
-            history = _load_member(member, path, fingerprint, x) if resume and path else None
+            fingerprint = None
+            if path is not None:
+                settings = (train_fun, optimizer, loss, train_kwargs)
+                fingerprint = _fingerprint(
+                    [self.seed, i, _architecture(member), x, y, validation_data, *settings]
+                )
+            history = _load_member(member, path, fingerprint) if resume and path else None
             if history is None:
                 if train_kwargs.get("verbose", 1):
                     print(f"member {i}/{self.num_ensemble}", file=sys.stderr, flush=True)
                 kwargs = dict(train_kwargs)
                 if train_fun is standard_train_fun and self.seed is not None:
                     kwargs.setdefault("seed", self._seed("order", i))
-                history = train_fun(
-                    member,
-                    x,
-                    y,
-                    validation_data=validation_data,
-                    save_prefix=prefix,
-                    # An optimizer serves one model only, whatever the train_fun does with it.
-                    optimizer=fresh_optimizer(optimizer),
-                    loss=loss,
-                    **kwargs,
+                history = _as_history(
+                    train_fun(
+                        member,
+                        x,
+                        y,
+                        validation_data=validation_data,
+                        save_prefix=prefix,
+                        # One optimizer serves one model, whatever the train_fun does with it.
+                        optimizer=fresh_optimizer(optimizer),
+                        loss=loss,
+                        **kwargs,
+                    )
                 )
                 if path is not None:
                     _save_member(member, path, fingerprint, history)
@@ -317,7 +328,8 @@ class DEGU:
         ensemble's uncertainty.
 
         Args:
-            student_model: a Keras model with 2T outputs, trained in place.
+            student_model: a Keras model with 2T outputs, trained in place, from the weights that it
+                has. The ensemble's seed decides the order of sequences, not these weights.
             x: the sequences that the ensemble was trained on (N, L, 4).
             y: their measurements (N, T...); only their shape is used.
             train_fun: as for :meth:`train_ensemble`.
@@ -332,21 +344,29 @@ class DEGU:
         Raises:
             ValueError: before training, or if the student's output is not 2T.
         """
+        y = np.asarray(y)
+        validation_data = _as_pair(validation_data)
+        self._check_student(student_model, x, y)
+        if validation_data is not None:
+            self._check_student(student_model, *validation_data)
         targets = self._side_by_side(self.pred_ensemble(x))
-        _check_student(student_model, y, targets)
         if validation_data is not None:
             x_val, y_val = validation_data
             uncertainty = self.pred_ensemble(x_val).uncertainty
             validation_data = x_val, self._side_by_side((_like(y_val, uncertainty), uncertainty))
-        history = train_fun(
-            student_model,
-            x,
-            targets,
-            validation_data=validation_data,
-            save_prefix=save_prefix,
-            optimizer=fresh_optimizer(optimizer),
-            loss=loss,
-            **train_kwargs,
+        if train_fun is standard_train_fun and self.seed is not None:
+            train_kwargs.setdefault("seed", self._seed("student", 1))
+        history = _as_history(
+            train_fun(
+                student_model,
+                x,
+                targets,
+                validation_data=validation_data,
+                save_prefix=save_prefix,
+                optimizer=fresh_optimizer(optimizer),
+                loss=loss,
+                **train_kwargs,
+            )
         )
         if save_prefix is not None:
             save_weights(student_model, f"{save_prefix}.weights.h5")
@@ -366,15 +386,37 @@ class DEGU:
             student_model: a distilled student.
             x: sequences (N, L, 4).
             y: measurements (N, T...).
-            eval_fun: from (targets (N, 2T), predictions (N, 2T)) to results.
+            eval_fun: from (targets (N, 2T), predictions (N, 2T)) to results. With
+                :func:`~degu.metrics.eval_classification`, which cannot score uncertainties, these
+                are scored by :func:`~degu.metrics.eval_regression`, and the results have the
+                metrics of both, each (T,).
             batch_size: sequences a batch.
         """
+        y = np.asarray(y)
+        self._check_student(student_model, x, y)
         ensemble = self.pred_ensemble(x, batch_size)
-        y_ensemble = self._side_by_side(ensemble)
         predictions = predict(student_model, x, batch_size)
-        _check_student(student_model, y, y_ensemble, predictions)
-        measured = self._side_by_side((_like(y, ensemble.mean), ensemble.uncertainty))
-        return StudentEvaluation(eval_fun(measured, predictions), predictions, y_ensemble)
+        y = _like(y, ensemble.mean)
+        if eval_fun is eval_classification:
+            mean, uncertainty = np.split(predictions, 2, axis=-1)
+            results = {**eval_fun(y, mean), **eval_regression(ensemble.uncertainty, uncertainty)}
+        else:
+            results = eval_fun(self._side_by_side((y, ensemble.uncertainty)), predictions)
+        return StudentEvaluation(results, predictions, self._side_by_side(ensemble))
+
+    def _check_student(self, student: keras.Model, x: Any, y: np.ndarray) -> None:
+        """Refuse a student or measurements that do not fit the ensemble, before predicting."""
+        if not self.members:
+            raise ValueError("The ensemble is not trained: call train_ensemble first.")
+        _check_shapes(self.members[0], x, y, None)
+        mean, needed = self.members[0].output_shape, getattr(student, "output_shape", None)
+        if isinstance(mean, tuple) and isinstance(needed, tuple):
+            wanted = (*mean[1:-1], 2 * mean[-1])
+            if tuple(needed[1:]) != wanted:
+                raise ValueError(
+                    f"The student's output has shape {needed}, but it needs {wanted[-1]} columns: "
+                    f"2 × {mean[-1]} targets, mean and uncertainty."
+                )
 
     def _aggregate(self, predictions: np.ndarray) -> EnsemblePrediction:
         mean = ensemble_mean(predictions)
@@ -397,38 +439,8 @@ class DEGU:
     def _new_member(self, i: int) -> keras.Model:
         return new_member(self.model, self._seed("member", i))
 
-    def _fingerprint(
-        self,
-        i: int,
-        member: keras.Model,
-        x: Any,
-        y: np.ndarray,
-        validation_data: tuple[Any, np.ndarray] | None,
-        train_fun: TrainFun,
-        optimizer: Any,
-        loss: Any,
-        train_kwargs: dict[str, Any],
-    ) -> str:
-        """Hash of all that decides what a trained member is."""
-        digest = hashlib.sha256(f"{self.seed}/{i}".encode())
-        for array in keras.tree.flatten([x, y, validation_data or ()]):
-            array = np.ascontiguousarray(array)
-            digest.update(f"{array.shape}{array.dtype}".encode())
-            digest.update(array.data)
-        settings = [
-            _architecture(member),
-            getattr(train_fun, "__qualname__", repr(type(train_fun))),
-            _config(optimizer if optimizer is not None else member.get_compile_config()),
-            _config(loss),
-            {name: _config(value) for name, value in sorted(train_kwargs.items())},
-        ]
-        digest.update(json.dumps(settings, sort_keys=True, default=_name).encode())
-        return digest.hexdigest()
-
 
 def _config(value: Any) -> Any:
-    if not hasattr(value, "get_config"):
-        return value
     # Keras numbers the names of what a process has made: adam, adam_1, ...
     return {key: item for key, item in value.get_config().items() if key != "name"}
 
@@ -444,13 +456,53 @@ def _architecture(model: keras.Model) -> Any:
             return [renamed(item) for item in value]
         return names.get(value, value) if isinstance(value, str) else value
 
+    try:
+        config = _config(model)
+    except NotImplementedError:  # a subclassed model whose arguments Keras does not know
+        config = [[w.path.split("/")[-1], w.shape] for w in model.weights]
+    compiled = model.get_compile_config() if model.compiled else None
     # Without a seed every clone draws its own.
-    return renamed(_reseed(_config(model), np.random.default_rng(0)))
+    return renamed(_reseed([config, compiled], np.random.default_rng(0)))
 
 
-def _name(value: Any) -> str:
-    """A name for what JSON cannot spell, without the address that ``repr`` would put in."""
-    return getattr(value, "__qualname__", None) or type(value).__qualname__
+def _fingerprint(settings: Any) -> str | None:
+    """Hash of all that decides what a trained member is; None if something has no identity."""
+    try:
+        text = json.dumps(_identity(settings), sort_keys=True)
+    except (TypeError, ValueError, RecursionError):
+        return None
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _identity(value: Any) -> Any:
+    """What a value is, for JSON: the same in every process, different if the value differs."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, Mapping):
+        return sorted(([str(k), _identity(v)] for k, v in value.items()), key=lambda item: item[0])
+    if isinstance(value, (list, tuple)):
+        return [_identity(item) for item in value]
+    if isinstance(value, CodeType):
+        return [value.co_code.hex(), _identity(value.co_consts), list(value.co_names)]
+    name = getattr(value, "__qualname__", None) or type(value).__qualname__
+    if isinstance(value, FunctionType):
+        cells = [cell.cell_contents for cell in value.__closure__ or ()]
+        parts = value.__code__, value.__defaults__, value.__kwdefaults__, cells
+        return [name, _identity(parts)]
+    if isinstance(value, (type, BuiltinFunctionType)):
+        return name
+    if hasattr(value, "get_config"):
+        return [name, _identity(_config(value))]
+    if hasattr(value, "__array__"):
+        array = np.ascontiguousarray(value)
+        if array.dtype.hasobject:
+            raise TypeError(f"{name} holds objects")
+        digest = hashlib.sha256(f"{array.shape}{array.dtype}".encode())
+        digest.update(array.data)
+        return digest.hexdigest()
+    return [name, _identity(vars(value))]
 
 
 def _twins(first: list[np.ndarray], second: list[np.ndarray]) -> bool:
@@ -469,19 +521,50 @@ def _length(x: Any) -> int:
     return len(keras.tree.flatten(x)[0])
 
 
+def _as_pair(validation_data: Any) -> tuple[Any, np.ndarray] | None:
+    if validation_data is None:
+        return None
+    if len(validation_data) != 2:
+        raise ValueError(f"validation_data is (x, y), but has {len(validation_data)} parts.")
+    return validation_data[0], np.asarray(validation_data[1])
+
+
+def _as_history(history: Any) -> dict[str, list[float]]:
+    """What a train_fun returned as a dict: Keras's own History and None will do too."""
+    history = getattr(history, "history", history)
+    if history is None:
+        return {}
+    if not isinstance(history, Mapping):
+        raise ValueError(
+            f"The train_fun returned a {type(history).__name__}, where a dict of lists is needed."
+        )
+    return dict(history)
+
+
+def _build(model: keras.Model, x: Any) -> None:
+    """Give a model its weights if it waits for its first batch with them."""
+    if not model.built:
+        predict(model, keras.tree.map_structure(lambda array: array[:1], x))
+
+
 def _check_shapes(
     model: keras.Model, x: Any, y: np.ndarray, validation_data: tuple[Any, np.ndarray] | None
 ) -> None:
+    output_shape = getattr(model, "output_shape", None)
+    if isinstance(output_shape, (list, dict)):
+        raise ValueError(
+            f"{model.name} has {len(output_shape)} outputs; concatenate them into one, whose last "
+            "axis is the target."
+        )
     for name, (inputs, targets) in {
         "training data": (x, y),
         **({"validation_data": validation_data} if validation_data is not None else {}),
     }.items():
-        targets = np.asarray(targets)
         if _length(inputs) != len(targets):
             raise ValueError(
                 f"{name}: {_length(inputs)} sequences but {len(targets)} rows of targets."
             )
-        shapes = getattr(model, "output_shape", None), getattr(model, "input_shape", None)
+        shapes = output_shape, getattr(model, "input_shape", None)
         pairs = zip(shapes, (targets, inputs), ("targets", "sequences"), strict=True)
         for shape, array, what in pairs:
             if not isinstance(shape, tuple) or not isinstance(array, np.ndarray):
@@ -496,33 +579,18 @@ def _check_shapes(
                 )
 
 
-def _check_student(
-    student: keras.Model,
-    y: np.ndarray,
-    targets: np.ndarray,
-    predictions: np.ndarray | None = None,
-) -> None:
-    shape = predictions.shape if predictions is not None else getattr(student, "output_shape", None)
-    if isinstance(shape, tuple) and tuple(shape[1:]) != targets.shape[1:]:
-        raise ValueError(
-            f"The student's output has shape {tuple(shape)}, but it needs {targets.shape[-1]} "
-            f"columns: 2 × {targets.shape[-1] // 2} targets, mean and uncertainty."
-        )
-    if len(np.asarray(y)) != len(targets):
-        raise ValueError(f"{len(targets)} sequences but {len(np.asarray(y))} rows of targets.")
-
-
 def _save_member(
-    member: keras.Model, path: Path, fingerprint: str, history: dict[str, list[float]]
+    member: keras.Model, path: Path, fingerprint: str | None, history: dict[str, list[float]]
 ) -> None:
     save_weights(member, path)
     with h5py.File(path, "r+") as file:
-        file.attrs[FINGERPRINT] = fingerprint
+        if fingerprint is not None:
+            file.attrs[FINGERPRINT] = fingerprint
         file.attrs["degu_history"] = json.dumps(history, default=float)
 
 
 def _load_member(
-    member: keras.Model, path: Path, fingerprint: str, x: Any
+    member: keras.Model, path: Path, fingerprint: str | None
 ) -> dict[str, list[float]] | None:
     """Load a saved member and return its history, or None if it must be trained."""
     if not path.is_file():
@@ -531,12 +599,12 @@ def _load_member(
         with h5py.File(path, "r") as file:
             saved = file.attrs.get(FINGERPRINT)
             history = json.loads(file.attrs.get("degu_history", "{}"))
-        if saved == fingerprint:
-            if not member.built:
-                predict(member, keras.tree.map_structure(lambda a: a[:1], x))
+        if fingerprint is not None and saved == fingerprint:
             member.load_weights(path)
             return history
         reason = "was trained on other data or with other settings"
+        if fingerprint is None:
+            reason = "may have been trained with other settings, some of which cannot be compared"
     except (OSError, ValueError) as error:
         reason = f"cannot be read ({error})"
     print(f"{path} {reason}; it is trained again.", file=sys.stderr)

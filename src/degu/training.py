@@ -194,7 +194,8 @@ def standard_train_fun(
         optimizer, loss: what to compile the model with. With both None its own compile is kept.
             The optimizer is rebuilt from its config, because one instance serves one model only.
         epochs, batch_size, patience: as in ``fit`` and ``EarlyStopping``.
-        lr_patience, lr_factor, min_learning_rate: as in ``ReduceLROnPlateau``.
+        lr_patience, lr_factor, min_learning_rate: as in ``ReduceLROnPlateau``; without effect on an
+            optimizer with a learning-rate schedule.
         seed: of the order of sequences; None draws one. (Initial weights and dropout have the
             model's own seeds: see :func:`degu.ensemble.new_member`.)
         shuffle: whether each epoch has an order of its own.
@@ -227,6 +228,14 @@ def standard_train_fun(
         seed = int(np.random.default_rng().integers(2**31))
     batches = Batches(x, y, batch_size, seed if shuffle else None, sample_weight, augment)
     monitor = "loss" if validation_data is None else "val_loss"
+    plateau = keras.callbacks.ReduceLROnPlateau(
+        monitor, factor=lr_factor, patience=lr_patience, min_lr=min_learning_rate
+    )
+    # A schedule decides by itself, and Keras refuses to have its rate set.
+    scheduled = isinstance(
+        getattr(model.optimizer, "_learning_rate", None),
+        keras.optimizers.schedules.LearningRateSchedule,
+    )
     history = model.fit(
         batches,
         validation_data=(
@@ -240,9 +249,7 @@ def standard_train_fun(
             _StopOnDivergence(),
             # Restores the best weights at the end whether or not it stopped early.
             keras.callbacks.EarlyStopping(monitor, patience=patience, restore_best_weights=True),
-            keras.callbacks.ReduceLROnPlateau(
-                monitor, factor=lr_factor, patience=lr_patience, min_lr=min_learning_rate
-            ),
+            *([] if scheduled else [plateau]),
             *([EpochLog(epochs, batches.n)] if verbose else []),
             *callbacks,
         ],
