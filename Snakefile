@@ -33,6 +33,9 @@ rule all:
     input:
         f"{RESULTS}/summary.csv",
         FIGURES,
+        TEACHER_FILES,
+        STUDENT_FILES,
+        SUBSET_FILES,
 
 
 rule teachers:
@@ -46,7 +49,7 @@ rule students:
 
 
 onsuccess:
-    print(f"Finished: {RESULTS}/summary.csv and {RESULTS}/figures/")
+    print(f"Finished: the results lie in {RESULTS}/")
 
 
 onerror:

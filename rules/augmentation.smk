@@ -37,6 +37,7 @@ rule finetune_teacher:
         mem_mb=RESOURCES["train"]["mem_mb"],
         runtime=RESOURCES["train"]["runtime"],
     params:
+        architecture=config["model"],
         training=config["finetuning"],
         seed=member_seed("teacher finetuning"),
         compute_threads=config["compute_threads"],
@@ -100,6 +101,7 @@ rule finetune_student:
         mem_mb=RESOURCES["train"]["mem_mb"],
         runtime=RESOURCES["train"]["runtime"],
     params:
+        architecture=config["model"],
         training=config["student_finetuning"],
         seed=member_seed("student finetuning"),
         compute_threads=config["compute_threads"],

@@ -5,23 +5,24 @@ import sys
 from dataclasses import asdict
 from itertools import product
 
-# The package as it lies here, whatever environment a job runs in, and a user's own
-# `my_package.my_module:build` from the working directory.
+# The package as it lies here, whatever environment a job runs in.
 sys.path.insert(0, f"{workflow.basedir}/src")
 
 from degu import ingest
 from degu.config import display_name, validate
 from degu.errors import InputError
-from degu.runtime import share_import_paths
+from degu.models import source_identity
+from degu.runtime import share_import_path
 from degu.stages import STAGES
 from degu.sweep import derive_seed, expand_arms, format_proportion, pool_sizes
 
-share_import_paths(f"{workflow.basedir}/src", os.getcwd())
+share_import_path(f"{workflow.basedir}/src")
 
 try:
     config = validate(config, f"{workflow.basedir}/workflow/schemas/config.schema.yaml")
     ingest.preflight(config["data"], config["targets"])
     ARMS = expand_arms(config["arms"])
+    ARCHITECTURE_SOURCE = source_identity(config["model"])
 except InputError as error:
     sys.exit(f"error in the config: {error}")
 
@@ -61,10 +62,17 @@ def member_seed(role):
     return seed
 
 
+def member_files(folder, identity):
+    """A member's models and predictions."""
+    path = member_path(folder, identity)
+    stages = [""] if identity["augmentation"] == "standard" else ["_aug", "_finetune"]
+    models = [f"{path}_{MODEL}{stage}.h5" for stage in stages]
+    return [*models, f"{path}_predictions.h5"]
+
+
 def performance_tables(folder, identity):
     """A member's performance tables, each with its identity for the summary."""
-    values = {**identity, "proportion": format_proportion(identity["proportion"])}
-    path = f"{folder.format(**values)}/{identity['member']}"
+    path = member_path(folder, identity)
     if identity["augmentation"] == "standard":
         return [(f"{path}_performance.csv", identity)]
     return [
@@ -72,6 +80,12 @@ def performance_tables(folder, identity):
         # The fine-tuned model is the member.
         (f"{path}_performance_finetune.csv", identity),
     ]
+
+
+def member_path(folder, identity):
+    """What the names of all files of a member begin with."""
+    values = {**identity, "proportion": format_proportion(identity["proportion"])}
+    return f"{folder.format(**values)}/{identity['member']}"
 
 
 def teacher_identities():

@@ -1,9 +1,15 @@
 """From a source of measurements to dataset.h5, and the training subsets of the arms."""
 
+from urllib.parse import urlsplit
+
 # The published file of a release, where the config names no local copy.
 LOCAL = config["data"].get("path")
 DOWNLOAD = None if LOCAL else config["data"].get("url")
-RAW = f"resources/{os.path.basename(DOWNLOAD)}" if DOWNLOAD else LOCAL
+if DOWNLOAD:
+    RAW = f"resources/{os.path.basename(urlsplit(DOWNLOAD).path) or 'download'}"
+else:
+    RAW = os.path.normpath(LOCAL) if LOCAL else None
+WHENCE = ("path", "url", "sha256")
 
 if DOWNLOAD:
 
@@ -23,7 +29,6 @@ if DOWNLOAD:
             runtime=RESOURCES["light"]["runtime"],
         params:
             url=DOWNLOAD,
-            sha256=config["data"]["sha256"],
         script:
             "../workflow/scripts/download.py"
 
@@ -46,7 +51,8 @@ rule ingest:
         mem_mb=RESOURCES["light"]["mem_mb"],
         runtime=RESOURCES["light"]["runtime"],
     params:
-        data=config["data"],
+        # Where a file lies or came from does not change what is in it.
+        data={k: v for k, v in config["data"].items() if k not in WHENCE},
         targets=TARGETS,
         seed=config["seed"],
         stage=STAGES["ingest"],

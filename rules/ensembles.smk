@@ -4,6 +4,12 @@ ENSEMBLE = f"{POOL}/ensemble/n{{size}}"
 DISTILLATION = (
     f"{POOL}/distillation/n{{size}}/all_data_with_ensemble_metrics_hierarchical.h5"
 )
+# Distillation files link to these, so a lost one is made again.
+SUBSET_FILES = [
+    f"{RESULTS}/subsets/downsample_{arm.wildcards['proportion']}.h5"
+    for arm in ARMS
+    if arm.proportion < 1
+]
 
 
 rule aggregate_ensemble:

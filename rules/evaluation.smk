@@ -3,7 +3,7 @@
 
 rule summarize:
     input:
-        teachers=TEACHER_FILES,
+        teachers=TEACHER_TABLES,
         ensembles=[
             f"{ENSEMBLE}/ensemble_performance_avg.csv".format(**arm.wildcards)
             for arm in ARMS
@@ -11,7 +11,7 @@ rule summarize:
         ensemble_std=[
             f"{ENSEMBLE}/ensemble_std_test.npy".format(**arm.wildcards) for arm in ARMS
         ],
-        students=STUDENT_FILES,
+        students=STUDENT_TABLES,
     output:
         summary=report(
             f"{RESULTS}/summary.csv",

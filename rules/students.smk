@@ -6,7 +6,12 @@ STUDENT_PERFORMANCE = [
     for identity in student_identities()
     for table in performance_tables(STUDENTS, identity)
 ]
-STUDENT_FILES = [path for path, _ in STUDENT_PERFORMANCE]
+STUDENT_TABLES = [path for path, _ in STUDENT_PERFORMANCE]
+STUDENT_FILES = STUDENT_TABLES + [
+    path
+    for identity in student_identities()
+    for path in member_files(STUDENTS, identity)
+]
 
 
 rule train_student:
@@ -32,6 +37,7 @@ rule train_student:
         runtime=RESOURCES["train"]["runtime"],
     params:
         architecture=config["model"],
+        architecture_source=ARCHITECTURE_SOURCE,
         training=config["student_training"],
         seed=member_seed("student"),
         compute_threads=config["compute_threads"],
@@ -63,6 +69,7 @@ rule predict_student:
         mem_mb=RESOURCES["predict"]["mem_mb"],
         runtime=RESOURCES["predict"]["runtime"],
     params:
+        architecture=config["model"],
         compute_threads=config["compute_threads"],
         stage=STAGES["predict"],
     script:

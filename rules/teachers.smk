@@ -6,7 +6,12 @@ TEACHER_PERFORMANCE = [
     for identity in teacher_identities()
     for table in performance_tables(TEACHERS, identity)
 ]
-TEACHER_FILES = [path for path, _ in TEACHER_PERFORMANCE]
+TEACHER_TABLES = [path for path, _ in TEACHER_PERFORMANCE]
+TEACHER_FILES = TEACHER_TABLES + [
+    path
+    for identity in teacher_identities()
+    for path in member_files(TEACHERS, identity)
+]
 
 
 rule train_teacher:
@@ -31,6 +36,7 @@ rule train_teacher:
         runtime=RESOURCES["train"]["runtime"],
     params:
         architecture=config["model"],
+        architecture_source=ARCHITECTURE_SOURCE,
         training=config["training"],
         seed=member_seed("teacher"),
         compute_threads=config["compute_threads"],
@@ -61,6 +67,7 @@ rule predict_teacher:
         mem_mb=RESOURCES["predict"]["mem_mb"],
         runtime=RESOURCES["predict"]["runtime"],
     params:
+        architecture=config["model"],
         compute_threads=config["compute_threads"],
         stage=STAGES["predict"],
     script:

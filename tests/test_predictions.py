@@ -95,6 +95,7 @@ def test_a_card_is_plain_attributes(write):
         "degu_member": 4,
         "degu_seed": 7,
         "degu_dataset_sha256": "0" * 64,
+        "degu_architecture_sha256": "",
     }
 
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 from conftest import run_python
 
-from degu.runtime import share_import_paths
+from degu.runtime import share_import_path
 
 JOB = """
 import logging, os, subprocess, sys
@@ -117,8 +117,8 @@ def test_import_paths_come_first_and_are_inherited(tmp_path, monkeypatch):
     mine, other = str(tmp_path / "mine"), str(tmp_path / "other")
     monkeypatch.setenv("PYTHONPATH", other)
     monkeypatch.setattr("sys.path", [other])
-    share_import_paths(mine, other)
-    share_import_paths(mine, other)
+    share_import_path(mine)
+    share_import_path(mine)
     assert os.environ["PYTHONPATH"] == os.pathsep.join([mine, other])
     process = run_python("import degu_test_module as m; print(m.VALUE)", cwd=tmp_path)
     assert process.stdout == "1\n"

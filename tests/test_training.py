@@ -10,6 +10,7 @@ from degu.cards import Card
 from degu.ensemble import new_member
 from degu.errors import DivergedError, InputError
 from degu.heads import Heads
+from degu.models.identity import architecture_sha256
 from degu.training import (
     Batches,
     BeginEpoch,
@@ -212,7 +213,10 @@ def test_saved_models_open_with_keras_alone_and_carry_their_card(data, tmp_path)
     assert not opened.compiled
     np.testing.assert_array_equal(predict(opened, x), predict(model, x))
     ours, its_card = load_model(path, member=3, heads=Heads(("Dev",)))
-    assert its_card == card()
+    assert its_card == card(architecture_sha256=its_card.architecture_sha256)
+    # The same for the same layers, whatever their names and seeds; another for others.
+    assert its_card.architecture_sha256 == architecture_sha256(new_member(small_model()))
+    assert its_card.architecture_sha256 != architecture_sha256(small_model(outputs=2))
     np.testing.assert_array_equal(predict(ours, x), predict(model, x))
     assert [p.name for p in tmp_path.iterdir()] == ["3_DeepSTARR.h5"]
 

@@ -38,6 +38,8 @@ class Card:
             which belongs to ensembles of several sizes.
         seed: the member's derived seed.
         dataset_sha256: content hash of the data set it was trained on.
+        architecture_sha256: hash of the architecture itself, since a name of one's own may come to
+            mean another one; filled in when the model is saved.
         versions: of the packages it was trained with.
     """
 
@@ -50,6 +52,7 @@ class Card:
     member: int
     seed: int
     dataset_sha256: str
+    architecture_sha256: str = ""
     versions: dict[str, str] = field(default_factory=package_versions)
 
     def write(self, attributes: h5py.AttributeManager) -> None:
@@ -83,3 +86,16 @@ class Card:
                     f"{path} has {name} {got!r}, where {wanted!r} is needed; delete the file and "
                     "let the workflow make it again."
                 )
+
+
+def member_identity(
+    role: str, augmentation: str, proportion: str, ix: str, size: str | None = None, **_: str
+) -> dict[str, Any]:
+    """Fields of a card from the wildcards of a member's path."""
+    return {
+        "role": role,
+        "augmentation": augmentation,
+        "proportion": float(proportion),
+        "size": None if size is None else int(size),
+        "member": int(ix),
+    }

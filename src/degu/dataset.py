@@ -2,15 +2,16 @@
 
 Groups ``Train``, ``Val`` and ``Test``, each with ``X`` (N, L, 4) uint8 one-hot in the order A, C,
 G, T (an unknown base is a zero row) and ``y`` (N, T) float32; optionally ``y_std`` (N, T), the std
-over replicates, ``id`` (N,) strings, and ``motif_mask`` (N, L, T) uint8, where planted motifs lie
-in simulated sequences. Attributes: ``targets``, ``units``, ``source``, ``sha256``,
-``schema_version``.
+over replicates, and ``id`` (N,) strings; of simulated data also the truth: ``motif_mask`` (N, L,
+T) uint8, where planted motifs lie, ``activity`` and ``noise_std`` (N, T). Attributes: ``targets``,
+``units``, ``source``, ``sha256``, ``schema_version``.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,12 +23,22 @@ import numpy as np
 from degu.errors import InputError
 from degu.files import atomic_path
 
+_log = logging.getLogger(__name__)
+
 SPLITS = ("Train", "Val", "Test")
 SCHEMA_VERSION = 1
 ROWS_PER_CHUNK = 1024
 
 # Field of `Split` -> name in the file.
-FIELDS = {"x": "X", "y": "y", "y_std": "y_std", "id": "id", "motif_mask": "motif_mask"}
+FIELDS = {
+    "x": "X",
+    "y": "y",
+    "y_std": "y_std",
+    "id": "id",
+    "motif_mask": "motif_mask",
+    "activity": "activity",
+    "noise_std": "noise_std",
+}
 
 
 @dataclass(frozen=True)
@@ -40,6 +51,8 @@ class Split:
         y_std: (N, T) float32, std over replicates (ddof 1), NaN where there are too few; or None.
         id: (N,) strings, or None.
         motif_mask: (N, L, T) uint8, 1 where a motif planted for that target lies; or None.
+        activity, noise_std: (N, T) float32, of simulated data the truth behind y: what it would be
+            without noise, and the std of one replicate around it; or None.
     """
 
     x: np.ndarray
@@ -47,6 +60,8 @@ class Split:
     y_std: np.ndarray | None = None
     id: np.ndarray | None = None
     motif_mask: np.ndarray | None = None
+    activity: np.ndarray | None = None
+    noise_std: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -92,6 +107,7 @@ def write_dataset(
     """
     splits = {name: _typed(split) for name, split in splits.items()}
     _check(splits, targets, source)
+    _warn_of_shared_sequences(splits, source)
     digest = _sha256(splits, targets)
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         for name in SPLITS:
@@ -170,7 +186,7 @@ def read_split(
         path: a ``dataset.h5``.
         name: ``Train``, ``Val`` or ``Test``.
         rows: indices to keep, in this order; None keeps all.
-        fields: which of x, y, y_std, id, motif_mask to read; a field that the file lacks is None.
+        fields: which fields of a :class:`Split` to read; one that the file lacks is None.
     """
     with open_hdf5(path) as file:
         group = file[name]
@@ -201,6 +217,8 @@ def _typed(split: Split) -> Split:
             y_std=array(split.y_std, np.float32),
             id=array(split.id),
             motif_mask=array(split.motif_mask, np.uint8),
+            activity=array(split.activity, np.float32),
+            noise_std=array(split.noise_std, np.float32),
         )
 
 
@@ -236,6 +254,8 @@ def _check(splits: Mapping[str, Split], targets: Sequence[str], source: str) -> 
             ("y_std", split.y.shape),
             ("id", (n,)),
             ("motif_mask", (*split.x.shape[:2], len(targets))),
+            ("activity", split.y.shape),
+            ("noise_std", split.y.shape),
         ):
             values = getattr(split, field)
             if values is not None and values.shape != shape:
@@ -259,6 +279,18 @@ def _check(splits: Mapping[str, Split], targets: Sequence[str], source: str) -> 
     if len(lengths) > 1:
         described = ", ".join(f"{length} in {name}" for length, name in lengths.items())
         raise InputError(f"{source}: sequences differ in length ({described}); pad or trim them.")
+
+
+def _warn_of_shared_sequences(splits: Mapping[str, Split], source: str) -> None:
+    """Say how many test and validation sequences a model is trained on; a split may mean it so."""
+    seen = {hash(row.tobytes()) for row in splits["Train"].x}
+    for name in ("Val", "Test"):
+        shared = sum(hash(row.tobytes()) in seen for row in splits[name].x)
+        if shared:
+            _log.warning(
+                "%s: %s of %s sequences in %s are in Train too, so scores there are too good",
+                *(source, f"{shared:,}", f"{len(splits[name]):,}", name),
+            )
 
 
 def _sha256(splits: Mapping[str, Split], targets: Sequence[str]) -> str:

@@ -21,6 +21,7 @@ import keras
 import numpy as np
 
 from degu.metrics import eval_classification, eval_regression
+from degu.models.identity import architecture_config, nameless_config, reseed
 from degu.sweep import derive_seed
 from degu.training import (
     PREDICT_BATCH_SIZE,
@@ -108,7 +109,7 @@ def new_member(
     rng = np.random.default_rng(seed)
 
     def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
-        return type(layer).from_config(_reseed(layer.get_config(), rng))
+        return type(layer).from_config(reseed(layer.get_config(), rng))
 
     # Keras would compile the clone from a config, which a loss of one's own does not have.
     compiled, original.compiled = original.compiled, False
@@ -134,18 +135,6 @@ def new_member(
         except Exception:  # a loss or metric of one's own, which no config can spell
             member.compile(fresh_optimizer(original.optimizer), loss=original.loss)
     return member
-
-
-def _reseed(config: Any, rng: np.random.Generator) -> Any:
-    """The same layer config with every ``seed`` in it drawn anew."""
-    if isinstance(config, dict):
-        return {
-            key: int(rng.integers(2**31)) if key == "seed" else _reseed(value, rng)
-            for key, value in config.items()
-        }
-    if isinstance(config, (list, tuple)):
-        return type(config)(_reseed(value, rng) for value in config)
-    return config
 
 
 class DEGU:
@@ -242,10 +231,10 @@ class DEGU:
             path = None if prefix is None else Path(f"{prefix}.weights.h5")
             fingerprint = None
             if path is not None:
-                settings = (train_fun, optimizer, loss, train_kwargs)
-                fingerprint = _fingerprint(
-                    [self.seed, i, _architecture(member), x, y, validation_data, *settings]
-                )
+                data, settings = (x, y, validation_data), (train_fun, optimizer, loss, train_kwargs)
+                compiled = member.get_compile_config() if member.compiled else None
+                architecture = architecture_config(member)
+                fingerprint = _fingerprint([self.seed, i, architecture, compiled, *data, *settings])
             history = _load_member(member, path, fingerprint) if resume and path else None
             if history is None:
                 if train_kwargs.get("verbose", 1):
@@ -440,31 +429,6 @@ class DEGU:
         return new_member(self.model, self._seed("member", i))
 
 
-def _config(value: Any) -> Any:
-    # Keras numbers the names of what a process has made: adam, adam_1, ...
-    return {key: item for key, item in value.get_config().items() if key != "name"}
-
-
-def _architecture(model: keras.Model) -> Any:
-    """A model's config without what differs between two buildings of the same architecture."""
-    names = {layer.name: f"layer {i}" for i, layer in enumerate(model._flatten_layers())}
-
-    def renamed(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: renamed(item) for key, item in value.items()}
-        if isinstance(value, (list, tuple)):
-            return [renamed(item) for item in value]
-        return names.get(value, value) if isinstance(value, str) else value
-
-    try:
-        config = _config(model)
-    except NotImplementedError:  # a subclassed model whose arguments Keras does not know
-        config = [[w.path.split("/")[-1], w.shape] for w in model.weights]
-    compiled = model.get_compile_config() if model.compiled else None
-    # Without a seed every clone draws its own.
-    return renamed(_reseed([config, compiled], np.random.default_rng(0)))
-
-
 def _fingerprint(settings: Any) -> str | None:
     """Hash of all that decides what a trained member is; None if something has no identity."""
     try:
@@ -494,7 +458,7 @@ def _identity(value: Any) -> Any:
     if isinstance(value, (type, BuiltinFunctionType)):
         return name
     if hasattr(value, "get_config"):
-        return [name, _identity(_config(value))]
+        return [name, _identity(nameless_config(value))]
     if hasattr(value, "__array__"):
         array = np.ascontiguousarray(value)
         if array.dtype.hasobject:

@@ -51,6 +51,24 @@ def train_member(
     return model, history
 
 
+def finetune_member(
+    model: keras.Model,
+    heads: Heads,
+    train: Data,
+    validation: Data,
+    *,
+    seed: int,
+    settings: Mapping[str, Any],
+) -> tuple[keras.Model, dict[str, list[float]]]:
+    """Train a model further; the given one stays as it is. Arguments as for :func:`train_member`.
+
+    Dropout starts from ``seed`` too: a model that is loaded would repeat its first masks.
+    """
+    tuned = new_member(model, seed)
+    tuned.set_weights(model.get_weights())
+    return tuned, fit_member(tuned, heads, train, validation, seed=seed, settings=settings)
+
+
 def fit_member(
     model: keras.Model,
     heads: Heads,
@@ -61,7 +79,7 @@ def fit_member(
     settings: Mapping[str, Any],
     augment: Augment | None = None,
 ) -> dict[str, list[float]]:
-    """Fit a model, new or to be fine-tuned, in place; returns its history.
+    """Fit a model in place; returns its history.
 
     Mean squared error with equal weight on all heads, by Adam, with the schedule of
     :func:`degu.training.standard_train_fun`. Arguments as for :func:`train_member`.

@@ -17,6 +17,7 @@ from degu.files import atomic_path
 SHARED = (
     "dataset_sha256",
     "architecture",
+    "architecture_sha256",
     "heads",
     "role",
     "augmentation",
@@ -65,13 +66,18 @@ def read_predictions(
 
 
 def read_ensemble(
-    paths: Sequence[str | os.PathLike[str]], splits: Sequence[str] = SPLITS
+    paths: Sequence[str | os.PathLike[str]], splits: Sequence[str] = SPLITS, **expected: object
 ) -> tuple[dict[str, np.ndarray], Card]:
     """Predictions of several members, (M, N, heads) for each split, and the first member's card.
 
+    Args:
+        paths: a file for each member.
+        splits: which splits to read.
+        expected: fields of the members' cards and the values they must have.
+
     Raises:
-        InputError: if the members are not different members of one ensemble (other data, arm,
-            architecture or shape); names the file.
+        InputError: if the members are not the expected ones, or not different members of one
+            ensemble (other data, arm, architecture or shape); names the file.
     """
     stacks: dict[str, list[np.ndarray]] = {name: [] for name in splits}
     first: Card | None = None
@@ -79,6 +85,7 @@ def read_ensemble(
     for path in paths:
         predictions, card = read_predictions(path, splits)
         first = first or card
+        card.check(path, **expected)
         card.check(path, **{name: getattr(first, name) for name in SHARED})
         if card.member in owner:
             raise InputError(

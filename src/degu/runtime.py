@@ -24,12 +24,13 @@ def set_compute_threads(threads: int) -> None:
     tf.config.threading.set_inter_op_parallelism_threads(threads)
 
 
-def share_import_paths(*folders: str) -> None:
-    """Let this process, and every process that it starts, import from these folders first."""
+def share_import_path(folder: str) -> None:
+    """Let this process, and every process that it starts, import from this folder first."""
     inherited = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    paths = [path for path in dict.fromkeys([*folders, *inherited]) if path]
+    paths = [path for path in dict.fromkeys([folder, *inherited]) if path]
     os.environ["PYTHONPATH"] = os.pathsep.join(paths)
-    sys.path[:0] = [folder for folder in folders if folder not in sys.path]
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import h5py
@@ -20,6 +21,7 @@ from degu.dataset import open_hdf5
 from degu.errors import DivergedError, InputError
 from degu.files import atomic_path, write_csv
 from degu.heads import Heads
+from degu.models.identity import architecture_sha256
 
 TrainFun = Callable[..., dict[str, list[float]]]
 Augment = Callable[[np.ndarray, np.random.Generator], np.ndarray]
@@ -302,7 +304,7 @@ def save_model(model: keras.Model, path: str | os.PathLike[str], card: Card) -> 
         # A compiled model's loss, stored by name, keeps Keras 3 from loading an .h5 file.
         model.save(temporary, include_optimizer=False)
         with h5py.File(temporary, "r+") as file:
-            card.write(file.attrs)
+            replace(card, architecture_sha256=architecture_sha256(model)).write(file.attrs)
 
 
 @contextmanager

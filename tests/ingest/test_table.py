@@ -582,3 +582,33 @@ def test_preflight_wants_a_file_and_reads_its_first_line_only(tmp_path):
     path = tmp_path / "a.tsv"
     path.write_bytes("\t".join(HEADER).encode() + b"\n\xff\xff\x00 anything at all")
     table.preflight(configured(path), ["leaf", "root"])
+
+
+def test_a_drawn_split_tears_no_sequence_apart(tmp_path):
+    """Not under two ids, not on two strands, not through a chain of both."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for i in range(60):
+        sequence = "".join(rng.choice(list("ACGT"), 12))
+        twin = sequence.translate(str.maketrans("ACGT", "TGCA"))[::-1]
+        # One family: the sequence, its other strand, and another sequence under its id.
+        other = "".join(rng.choice(list("ACGT"), 12))
+        rows += [(f"a{i}", sequence), (f"b{i}", twin), (f"b{i}", other)]
+    order = rng.permutation(len(rows))
+    lines = [f"{rows[k][0]},{rows[k][1]},{k}" for k in order]
+    path = tmp_path / "twins.csv"
+    path.write_text("\n".join(["id,sequence,leaf", *lines]) + "\n")
+    data = {
+        "source": "table",
+        "path": str(path),
+        "sequence_column": "sequence",
+        "id_column": "id",
+        "split_column": None,
+        "split": {"val": 0.2, "test": 0.2, "group_column": None},
+        "replicates": {},
+        "units": "",
+    }
+    splits = table.read(data, ["leaf"], seed=1)
+    families = {name: {int(v) // 3 for v in split.y[:, 0]} for name, split in splits.items()}
+    assert sum(len(f) for f in families.values()) == 60
+    assert all(len(splits[name]) == 3 * len(families[name]) for name in families)

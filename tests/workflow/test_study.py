@@ -189,6 +189,50 @@ def test_finished_results_stay_finished(folder):
     assert NOTHING in run_snakemake(folder, CONFIG, "--dry-run").stdout
 
 
+def test_a_lost_model_is_noticed(folder, results, tmp_path):
+    path = results / "standard/downsample_1/students/n3/std/1_Small.h5"
+    shutil.copy2(path, tmp_path / "kept.h5")
+    path.unlink()
+    try:
+        done = run_snakemake(folder, CONFIG, "--dry-run", "--quiet", "rules")
+    finally:
+        shutil.copy2(tmp_path / "kept.h5", path)
+    planned = {"train_student", "predict_student", "summarize", "plot_performance", "all"}
+    assert set(planned_jobs(done.stdout)) == planned
+    assert NOTHING in run_snakemake(folder, CONFIG, "--dry-run").stdout
+
+
+def test_an_edited_architecture_retrains_but_an_edited_comment_does_not(folder):
+    path = folder / "own_models/small.py"
+    try:
+        path.write_text(f"# A comment.\n{ARCHITECTURE}")
+        assert NOTHING in run_snakemake(folder, CONFIG, "--dry-run").stdout
+        path.write_text(ARCHITECTURE.replace("Conv1D(64", "Conv1D(32"))
+        done = run_snakemake(folder, CONFIG, "--dry-run", "--quiet", "rules")
+    finally:
+        path.write_text(ARCHITECTURE)
+    jobs = planned_jobs(done.stdout)
+    assert jobs["train_teacher"] == 5
+    assert jobs["train_student"] == 3
+    assert "ingest" not in jobs
+
+
+def test_a_model_of_another_arm_is_refused_by_name(folder, results, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy, symlinks=True)
+    teachers = copy / "results/tiny/standard"
+    shutil.copy(
+        teachers / "downsample_0.5/teachers/1_Small.h5",
+        teachers / "downsample_1/teachers/1_Small.h5",
+    )
+    done = run_snakemake(copy, CONFIG, check=False)
+    assert done.returncode != 0
+    log = copy / "results/tiny/logs/predict_teacher/standard_1_1.log"
+    error = log.read_text().splitlines()[-1]
+    assert error.startswith("error: ")
+    assert "downsample_1/teachers/1_Small.h5 has proportion 0.5, where 1.0 is needed" in error
+
+
 @pytest.mark.parametrize(
     ("changes", "jobs"),
     [

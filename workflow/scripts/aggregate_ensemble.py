@@ -8,9 +8,13 @@ from degu.runtime import job_log
 from degu.uncertainty import ensemble_mean, uncertainty_std
 
 with job_log(snakemake.log[0]):
-    predictions, card = read_ensemble(snakemake.input.predictions)
-    info = read_info(snakemake.input.dataset)
-    card.check(snakemake.input.predictions[0], dataset_sha256=info.sha256)
+    predictions, card = read_ensemble(
+        snakemake.input.predictions,
+        role="teacher",
+        augmentation=snakemake.wildcards.augmentation,
+        proportion=float(snakemake.wildcards.proportion),
+        dataset_sha256=read_info(snakemake.input.dataset).sha256,
+    )
     y = read_split(snakemake.input.dataset, "Test", fields=("y",)).y
     performance = performance_table(y, ensemble_mean(predictions["Test"]), card.heads)
     write_csv(performance, snakemake.output.performance)

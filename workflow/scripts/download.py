@@ -4,4 +4,6 @@ from degu.download import download
 from degu.runtime import job_log
 
 with job_log(snakemake.log[0]):
-    download(snakemake.params.url, snakemake.output.table, sha256=snakemake.params.sha256)
+    download(
+        snakemake.params.url, snakemake.output.table, sha256=snakemake.config["data"]["sha256"]
+    )

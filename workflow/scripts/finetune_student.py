@@ -7,9 +7,10 @@ with job_log(snakemake.log[0]):
 
     from dataclasses import replace
 
+    from degu.cards import member_identity
     from degu.dataset import read_info
     from degu.distillation import read_distillation
-    from degu.members import fit_member
+    from degu.members import finetune_member
     from degu.training import load_model, save_history, save_model
 
     uncertainty = snakemake.wildcards.uncertainty
@@ -18,8 +19,14 @@ with job_log(snakemake.log[0]):
         read_distillation(snakemake.input.distillation, name, uncertainty, sha256)
         for name in ("Train", "Val")
     )
-    model, card = load_model(snakemake.input.model, dataset_sha256=sha256, heads=train.heads)
-    history = fit_member(
+    model, card = load_model(
+        snakemake.input.model,
+        **member_identity("student", **dict(snakemake.wildcards.items())),
+        architecture=snakemake.params.architecture,
+        dataset_sha256=sha256,
+        heads=train.heads,
+    )
+    tuned, history = finetune_member(
         model,
         card.heads,
         (train.x, train.y),
@@ -28,4 +35,4 @@ with job_log(snakemake.log[0]):
         settings=snakemake.params.training,
     )
     save_history(history, snakemake.output.history)
-    save_model(model, snakemake.output.model, replace(card, seed=snakemake.params.seed))
+    save_model(tuned, snakemake.output.model, replace(card, seed=snakemake.params.seed))

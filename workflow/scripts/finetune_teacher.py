@@ -9,15 +9,23 @@ with job_log(snakemake.log[0]):
 
     import numpy as np
 
+    from degu.cards import member_identity
     from degu.dataset import read_info, read_split
-    from degu.members import fit_member
+    from degu.heads import Heads
+    from degu.members import finetune_member
     from degu.training import load_model, save_history, save_model
 
     info = read_info(snakemake.input.dataset)
     train = read_split(snakemake.input.dataset, "Train", rows=np.load(snakemake.input.subset))
     validation = read_split(snakemake.input.dataset, "Val")
-    model, card = load_model(snakemake.input.model, dataset_sha256=info.sha256)
-    history = fit_member(
+    model, card = load_model(
+        snakemake.input.model,
+        **member_identity("teacher", **dict(snakemake.wildcards.items())),
+        architecture=snakemake.params.architecture,
+        dataset_sha256=info.sha256,
+        heads=Heads(info.targets),
+    )
+    tuned, history = finetune_member(
         model,
         card.heads,
         (train.x, train.y),
@@ -26,4 +34,4 @@ with job_log(snakemake.log[0]):
         settings=snakemake.params.training,
     )
     save_history(history, snakemake.output.history)
-    save_model(model, snakemake.output.model, replace(card, seed=snakemake.params.seed))
+    save_model(tuned, snakemake.output.model, replace(card, seed=snakemake.params.seed))

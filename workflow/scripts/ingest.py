@@ -4,7 +4,7 @@ from degu.ingest import ingest
 from degu.runtime import job_log
 
 with job_log(snakemake.log[0]):
-    data = dict(snakemake.params.data)
+    data = {**snakemake.config["data"], **snakemake.params.data}
     if snakemake.input.raw:
         data["path"] = snakemake.input.raw[0]
     ingest(data, snakemake.params.targets, snakemake.output.dataset, snakemake.params.seed)

@@ -7,6 +7,7 @@ with job_log(snakemake.log[0]):
 
     import numpy as np
 
+    from degu.cards import member_identity
     from degu.dataset import read_info, read_split
     from degu.files import write_csv
     from degu.heads import Heads
@@ -17,7 +18,12 @@ with job_log(snakemake.log[0]):
 
     info = read_info(snakemake.input.dataset)
     heads = Heads.student(info.targets, snakemake.wildcards.uncertainty)
-    expected = {"dataset_sha256": info.sha256, "heads": heads}
+    expected = {
+        **member_identity("student", **dict(snakemake.wildcards.items())),
+        "architecture": snakemake.params.architecture,
+        "dataset_sha256": info.sha256,
+        "heads": heads,
+    }
     test = read_split(snakemake.input.dataset, "Test")
     y = np.concatenate([test.y, np.load(snakemake.input.std_test)], axis=-1)
 

@@ -7,6 +7,7 @@ with job_log(snakemake.log[0]):
 
     import numpy as np
 
+    from degu.cards import member_identity
     from degu.dataset import read_info, read_split
     from degu.files import write_csv
     from degu.heads import Heads
@@ -16,7 +17,12 @@ with job_log(snakemake.log[0]):
     from degu.training import load_model, predict
 
     info = read_info(snakemake.input.dataset)
-    expected = {"dataset_sha256": info.sha256, "heads": Heads(info.targets)}
+    expected = {
+        **member_identity("teacher", **dict(snakemake.wildcards.items())),
+        "architecture": snakemake.params.architecture,
+        "dataset_sha256": info.sha256,
+        "heads": Heads(info.targets),
+    }
     test = read_split(snakemake.input.dataset, "Test")
     y = test.y
 

@@ -6,7 +6,7 @@ with job_log(snakemake.log[0]):
     set_compute_threads(snakemake.params.compute_threads)
 
     from degu.augment import Augmenter
-    from degu.cards import Card
+    from degu.cards import Card, member_identity
     from degu.dataset import read_info
     from degu.distillation import read_distillation
     from degu.members import train_member
@@ -20,13 +20,9 @@ with job_log(snakemake.log[0]):
         for name in ("Train", "Val")
     )
     card = Card(
+        **member_identity("student", **dict(snakemake.wildcards.items())),
         heads=train.heads,
         architecture=snakemake.params.architecture,
-        role="student",
-        augmentation=snakemake.wildcards.augmentation,
-        proportion=float(snakemake.wildcards.proportion),
-        size=int(snakemake.wildcards.size),
-        member=int(snakemake.wildcards.ix),
         seed=snakemake.params.seed,
         dataset_sha256=sha256,
     )

@@ -8,7 +8,7 @@ with job_log(snakemake.log[0]):
     import numpy as np
 
     from degu.augment import Augmenter
-    from degu.cards import Card
+    from degu.cards import Card, member_identity
     from degu.dataset import read_info, read_split
     from degu.heads import Heads
     from degu.members import train_member
@@ -19,13 +19,9 @@ with job_log(snakemake.log[0]):
     train = read_split(snakemake.input.dataset, "Train", rows=np.load(snakemake.input.subset))
     validation = read_split(snakemake.input.dataset, "Val")
     card = Card(
+        **member_identity("teacher", **dict(snakemake.wildcards.items())),
         heads=Heads(info.targets),
         architecture=snakemake.params.architecture,
-        role="teacher",
-        augmentation=snakemake.wildcards.augmentation,
-        proportion=float(snakemake.wildcards.proportion),
-        size=None,
-        member=int(snakemake.wildcards.ix),
         seed=snakemake.params.seed,
         dataset_sha256=info.sha256,
     )

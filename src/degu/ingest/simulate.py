@@ -158,8 +158,8 @@ def ingest(
 ) -> None:
     """Simulate the three splits and write ``path``.
 
-    Splits are drawn from seeds of their own, so the size of one does not change another. Test
-    also gets ``motif_mask``.
+    Splits are drawn from seeds of their own, so the size of one does not change another. All
+    get the truth behind their measurements, Test also ``motif_mask``.
 
     Raises:
         InputError: as :func:`preflight`.
@@ -183,6 +183,8 @@ def ingest(
             y_std=std,
             id=np.array([f"{name.lower()}_{i:06d}" for i in range(1, data[key] + 1)]),
             motif_mask=simulation.motif_mask[:, :, columns] if name == "Test" else None,
+            activity=simulation.activity[:, columns],
+            noise_std=simulation.noise_std[:, columns],
         )
     write_dataset(path, splits, targets=targets, source=f"simulated STARR-seq, seed {seed}")
 

@@ -4,8 +4,8 @@ One row is one sequence. The config names the column of the sequence, a numeric 
 target (or its replicate columns, from which mean and std are made), and how rows are split: by a
 column, or by a draw from the seed. Columns that the config does not name may hold anything.
 
-Without a split column, rows of one group stay together (``group_column``; without it rows of one
-id; without ids rows of one sequence): :func:`draw_splits` says what the draw depends on.
+Without a split column, rows of one group stay together (``group_column``; without it rows that
+share an id or a sequence, on either strand): :func:`draw_splits` says what the draw depends on.
 
 The header is line 1, and every message counts lines as an editor does. Compression is told by the
 file's first bytes. The separator is a comma for ``.csv``, a tab for ``.tsv`` and other names, or,
@@ -48,6 +48,7 @@ MISSING = {"", "na", "n/a", "nan", "null", "none"}
 
 _BASES = f"{ALPHABET}N{ALPHABET.lower()}n"
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_COMPLEMENT = str.maketrans("ACGT", "TGCA")
 _ROWS_PER_BLOCK = 8192
 _SHOWN_COLUMNS = 20
 
@@ -108,7 +109,7 @@ def read(data: Mapping[str, Any], targets: Sequence[str], seed: int) -> dict[str
         membership = np.array(table.splits)
     else:
         shares = _shares(data)
-        labels = table.groups or table.ids or [sequence.upper() for sequence in table.sequences]
+        labels = table.groups or _families(table)
         membership = draw_splits(labels, shares["val"], shares["test"], seed)
     _check_splits(path, table, membership, data)
 
@@ -122,6 +123,29 @@ def read(data: Mapping[str, Any], targets: Sequence[str], seed: int) -> dict[str
             id=np.array(table.ids, dtype=object)[rows] if table.ids else None,
         )
     return splits
+
+
+def _families(table: _Table) -> list[str]:
+    """A label for each row, shared by rows with one id, one sequence, or one seen on both strands.
+
+    The label is the smallest sequence of the family, so it does not depend on the rows' order.
+    """
+    strands = [sequence.upper() for sequence in table.sequences]
+    own = [min(strand, strand.translate(_COMPLEMENT)[::-1]) for strand in strands]
+    if not table.ids:
+        return own
+    parent = {sequence: sequence for sequence in own}
+
+    def root(sequence: str) -> str:
+        while parent[sequence] != sequence:
+            parent[sequence] = sequence = parent[parent[sequence]]
+        return sequence
+
+    of_id: dict[str, str] = {}
+    for label, sequence in zip(table.ids, own, strict=True):
+        first, second = sorted((root(of_id.setdefault(label, sequence)), root(sequence)))
+        parent[second] = first
+    return [root(sequence) for sequence in own]
 
 
 def draw_splits(labels: Sequence[str], val: float, test: float, seed: int) -> np.ndarray:

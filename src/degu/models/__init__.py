@@ -6,8 +6,15 @@ Importing this package does not import TensorFlow.
 
 from __future__ import annotations
 
+import ast
+import hashlib
+import os
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from degu.errors import InputError
@@ -30,23 +37,74 @@ def architecture(name: str) -> Callable[[tuple[int, ...], int], keras.Model]:
     """
     if name in REGISTRY:
         return getattr(import_module(f"degu.models.{name}"), name)
+    module_name, function = _parts(name)
+    with _working_folder():
+        try:
+            module = import_module(module_name)
+        except ImportError as error:
+            raise InputError(
+                f"model: {name} cannot be imported ({error}); install the package or start the "
+                "workflow in the folder that holds it."
+            ) from error
+    build_function = getattr(module, function, None)
+    if not callable(build_function):
+        raise InputError(f"model: {name}: {module_name} has no function {function!r}.")
+    return build_function
+
+
+def source_identity(name: str) -> str | None:
+    """Hash of the module that holds one's own architecture; comments and layout do not count.
+
+    Found without importing it, so that a workflow can tell before any job that it is not there,
+    and that it was edited. None for the registry's architectures.
+
+    Raises:
+        InputError: if there is no such module.
+    """
+    if name in REGISTRY:
+        return None
+    module_name, _ = _parts(name)
+    with _working_folder():
+        try:
+            spec = find_spec(module_name)
+        except ImportError:
+            spec = None
+    if spec is None:
+        raise InputError(
+            f"model: {name}: there is no module {module_name}; install the package or start the "
+            "workflow in the folder that holds it."
+        )
+    if not spec.origin or not spec.origin.endswith(".py"):
+        return ""
+    try:
+        tree = ast.parse(Path(spec.origin).read_bytes())
+    except (SyntaxError, ValueError) as error:
+        raise InputError(f"model: {spec.origin} is not valid Python ({error}).") from error
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
+def _parts(name: str) -> tuple[str, str]:
     module_name, _, function = name.partition(":")
     if not all(part.isidentifier() for part in (*module_name.split("."), function)):
         raise InputError(
             f"model: {name!r} is not one of {', '.join(REGISTRY)}; name one of these, or your own "
             "function as my_package.my_module:build."
         )
+    return module_name, function
+
+
+@contextmanager
+def _working_folder() -> Iterator[None]:
+    """Let modules of the working folder be found, after all others.
+
+    Not first, as in an interactive Python: a person's ``random.py`` would replace Python's.
+    """
+    folder = os.getcwd()
+    sys.path.append(folder)
     try:
-        module = import_module(module_name)
-    except ImportError as error:
-        raise InputError(
-            f"model: {name} cannot be imported ({error}); install the package or start the "
-            "workflow in the folder that holds it."
-        ) from error
-    build_function = getattr(module, function, None)
-    if not callable(build_function):
-        raise InputError(f"model: {name}: {module_name} has no function {function!r}.")
-    return build_function
+        yield
+    finally:
+        sys.path.remove(folder)
 
 
 def build(name: str, input_shape: tuple[int, ...], output_dim: int) -> keras.Model:
