@@ -162,3 +162,11 @@ def test_the_package_never_imports_snakemake(root):
             else:
                 continue
             assert not [n for n in names if n.split(".")[0] == "snakemake"], path
+
+
+def test_links_between_documents_lead_somewhere(root):
+    documents = [*root.glob("*.md"), *root.glob("*/*.md")]
+    assert len(documents) >= 5
+    for document in documents:
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)[^)]*\)", document.read_text()):
+            assert (document.parent / target).exists(), f"{document.name} links to {target}"
