@@ -16,7 +16,7 @@ rule summarize:
         summary=report(
             f"{RESULTS}/summary.csv",
             caption="../workflow/report/summary.rst",
-            category="Results",
+            category="Tables",
             labels={"content": "every number of the study"},
         ),
     log:
