@@ -34,11 +34,14 @@ localrules:
 rule all:
     default_target: True
     input:
+        # Every file that is kept, and not only what is made last: Snakemake does not miss a lost
+        # file, or one that a failed job took with it, if all that was made from it is there.
+        DATASET,
+        TEACHER_FILES,
+        ENSEMBLE_FILES,
+        STUDENT_FILES,
         f"{RESULTS}/summary.csv",
         FIGURES,
-        TEACHER_FILES,
-        STUDENT_FILES,
-        SUBSET_FILES,
 
 
 rule teachers:

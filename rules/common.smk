@@ -63,11 +63,12 @@ def member_seed(role):
 
 
 def member_files(folder, identity):
-    """A member's models and predictions."""
+    """A member's models, histories and predictions."""
     path = member_path(folder, identity)
     stages = [""] if identity["augmentation"] == "standard" else ["_aug", "_finetune"]
     models = [f"{path}_{MODEL}{stage}.h5" for stage in stages]
-    return [*models, f"{path}_predictions.h5"]
+    histories = [f"{path}_history{stage}.csv" for stage in stages]
+    return [*models, *histories, f"{path}_predictions.h5"]
 
 
 def performance_tables(folder, identity):

@@ -35,8 +35,8 @@ if DOWNLOAD:
 
 rule ingest:
     input:
-        # A source that is simulated reads no file.
-        raw=[RAW] if RAW else [],
+        # A source that is simulated reads no file. Braces in a name are no wildcards.
+        raw=[RAW.replace("{", "{{").replace("}", "}}")] if RAW else [],
     output:
         dataset=DATASET,
     log:

@@ -4,8 +4,20 @@ ENSEMBLE = f"{POOL}/ensemble/n{{size}}"
 DISTILLATION = (
     f"{POOL}/distillation/n{{size}}/all_data_with_ensemble_metrics_hierarchical.h5"
 )
-# Distillation files link to these, so a lost one is made again.
-SUBSET_FILES = [
+ENSEMBLE_FILES = [
+    path.format(**arm.wildcards)
+    for arm in ARMS
+    for path in (
+        f"{POOL}/subset.npy",
+        f"{ENSEMBLE}/ensemble_avg_y_train.npy",
+        f"{ENSEMBLE}/ensemble_std_train.npy",
+        f"{ENSEMBLE}/ensemble_std_val.npy",
+        f"{ENSEMBLE}/ensemble_std_test.npy",
+        f"{ENSEMBLE}/ensemble_performance_avg.csv",
+        DISTILLATION,
+    )
+] + [
+    # Distillation files link to these.
     f"{RESULTS}/subsets/downsample_{arm.wildcards['proportion']}.h5"
     for arm in ARMS
     if arm.proportion < 1

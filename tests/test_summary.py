@@ -192,3 +192,18 @@ def test_an_undefined_correlation_stays_undefined(tmp_path):
     rows = performance_rows(path, ("Dev",), {"role": "student", "size": 2})
     assert np.isnan(value(rows, head="std", metric="Pearson"))
     assert value(rows, head="std", metric="MSE", ddof=1) == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("length", [0, 7, 20, 40])
+def test_a_table_that_is_not_whole_is_refused(tmp_path, length):
+    path = tmp_path / "1_performance.csv"
+    whole = "metric,Dev\nMSE,1.2345\nPearson,0.5\nSpearman,0.6\n"
+    path.write_text(whole[:length])
+    with pytest.raises(InputError, match=r"1_performance\.csv is not a performance table"):
+        performance_rows(path, ["Dev"], {"role": "teacher"})
+    path.write_text(whole)
+    assert performance_rows(path, ["Dev"], {"role": "teacher"})["value"].tolist() == [
+        1.2345,
+        0.5,
+        0.6,
+    ]

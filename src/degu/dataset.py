@@ -123,6 +123,10 @@ def write_dataset(
             sha256=digest,
             schema_version=SCHEMA_VERSION,
         )
+    total = sum(map(len, splits.values()))
+    for name in SPLITS:
+        n = len(splits[name])
+        _log.info("%s: %s sequences (%.1f%%)", name, f"{n:,}", 100 * n / total)
     return read_info(path)
 
 

@@ -48,11 +48,15 @@ def job_log(path: str | os.PathLike[str]) -> Iterator[None]:
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    logging.getLogger("degu").setLevel(logging.INFO)
     try:
         yield
     except DeguError as error:
         print(f"error: {error}", file=sys.stderr)
+        failed = True
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
         failed = True
     except Exception:
         traceback.print_exc()

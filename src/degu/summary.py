@@ -11,6 +11,7 @@ import pandas as pd
 
 from degu.errors import InputError
 from degu.heads import Heads
+from degu.metrics import REGRESSION_METRICS
 from degu.uncertainty import unbiased_std
 
 COLUMNS = (
@@ -76,9 +77,18 @@ def performance_rows(path: str | Path, targets: Iterable[str], identity: Identit
         identity: what the table belongs to.
 
     Raises:
-        InputError: if the table lacks a target.
+        InputError: if the file is not whole, or lacks a target.
     """
-    table = pd.read_csv(path)
+    try:
+        table = pd.read_csv(path)
+        metrics = table["metric"].tolist()
+    except (ValueError, KeyError):
+        metrics = []
+    if metrics != list(REGRESSION_METRICS):
+        raise InputError(
+            f"{path} is not a performance table with the rows {', '.join(REGRESSION_METRICS)}; "
+            "delete it and run the workflow again."
+        )
     rows: list[dict[str, Any]] = []
     for target in targets:
         for head in ("mean", "std"):
