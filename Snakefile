@@ -16,19 +16,30 @@ report: "workflow/report/study.rst"
 
 
 include: "rules/common.smk"
+include: "rules/members.smk"
+include: "rules/files.smk"
+include: "rules/parts.smk"
 include: "rules/data.smk"
 include: "rules/teachers.smk"
 include: "rules/ensembles.smk"
 include: "rules/students.smk"
 include: "rules/augmentation.smk"
+include: "rules/dynamic.smk"
+include: "rules/shift.smk"
 include: "rules/evaluation.smk"
 include: "rules/figures.smk"
+include: "rules/figures_augmentation.smk"
 
 
 localrules:
     all,
     teachers,
     students,
+    size_sweep,
+    downsampling,
+    evoaug,
+    dynamic_augmentation,
+    shift,
 
 
 rule all:
@@ -37,21 +48,44 @@ rule all:
         # Every file that is kept, and not only what is made last: Snakemake does not miss a lost
         # file, or one that a failed job took with it, if all that was made from it is there.
         DATASET,
-        TEACHER_FILES,
-        ENSEMBLE_FILES,
-        STUDENT_FILES,
-        f"{RESULTS}/summary.csv",
-        FIGURES,
+        part("all"),
+        shift_files(ARMS),
+        shift_figures(ARMS),
 
 
 rule teachers:
     input:
-        TEACHER_FILES,
+        files_of(teachers_of(ARMS)),
 
 
 rule students:
     input:
-        STUDENT_FILES,
+        files_of(students_of(ARMS)),
+
+
+rule size_sweep:
+    input:
+        part("size_sweep"),
+
+
+rule downsampling:
+    input:
+        part("downsampling"),
+
+
+rule evoaug:
+    input:
+        part("evoaug"),
+
+
+rule dynamic_augmentation:
+    input:
+        part("dynamic_augmentation"),
+
+
+rule shift:
+    input:
+        part("shift"),
 
 
 onsuccess:

@@ -12,7 +12,7 @@ use rule train_teacher as train_teacher_evoaug with:
     wildcard_constraints:
         augmentation="evoaug",
     params:
-        evoaug=config["evoaug"],
+        evoaug=EVOAUG,
 
 
 rule finetune_teacher:
@@ -75,7 +75,7 @@ use rule train_student as train_student_evoaug with:
     wildcard_constraints:
         augmentation="evoaug",
     params:
-        evoaug=config["evoaug"],
+        evoaug=EVOAUG,
 
 
 rule finetune_student:
@@ -102,6 +102,7 @@ rule finetune_student:
         runtime=RESOURCES["train"]["runtime"],
     params:
         architecture=config["model"],
+        uncertainty=lambda wildcards: wildcards.uncertainty,
         training=config["student_finetuning"],
         seed=member_seed("student finetuning"),
         compute_threads=config["compute_threads"],

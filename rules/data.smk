@@ -11,6 +11,7 @@ else:
     RAW = os.path.normpath(LOCAL) if LOCAL else None
 WHENCE = ("path", "url", "sha256")
 
+
 if DOWNLOAD:
 
     rule download:

@@ -4,36 +4,20 @@ ENSEMBLE = f"{POOL}/ensemble/n{{size}}"
 DISTILLATION = (
     f"{POOL}/distillation/n{{size}}/all_data_with_ensemble_metrics_hierarchical.h5"
 )
-ENSEMBLE_FILES = [
-    path.format(**arm.wildcards)
-    for arm in ARMS
-    for path in (
-        f"{POOL}/subset.npy",
-        f"{ENSEMBLE}/ensemble_avg_y_train.npy",
-        f"{ENSEMBLE}/ensemble_std_train.npy",
-        f"{ENSEMBLE}/ensemble_std_val.npy",
-        f"{ENSEMBLE}/ensemble_std_test.npy",
-        f"{ENSEMBLE}/ensemble_performance_avg.csv",
-        DISTILLATION,
-    )
-] + [
-    # Distillation files link to these.
-    f"{RESULTS}/subsets/downsample_{arm.wildcards['proportion']}.h5"
-    for arm in ARMS
-    if arm.proportion < 1
-]
+ENSEMBLE_PERFORMANCE = f"{ENSEMBLE}/ensemble_performance_avg.csv"
+ENSEMBLE_STD = f"{ENSEMBLE}/ensemble_std_test.npy"
 
 
 rule aggregate_ensemble:
     input:
         dataset=DATASET,
-        predictions=ensemble_predictions,
+        predictions=first_members(f"{TEACHERS}/{{ix}}_predictions.h5"),
     output:
         mean_train=f"{ENSEMBLE}/ensemble_avg_y_train.npy",
         std_train=f"{ENSEMBLE}/ensemble_std_train.npy",
         std_val=f"{ENSEMBLE}/ensemble_std_val.npy",
-        std_test=f"{ENSEMBLE}/ensemble_std_test.npy",
-        performance=f"{ENSEMBLE}/ensemble_performance_avg.csv",
+        std_test=ENSEMBLE_STD,
+        performance=ENSEMBLE_PERFORMANCE,
     log:
         f"{LOGS}/aggregate_ensemble/{ENSEMBLE_JOB}.log",
     benchmark:

@@ -1,17 +1,14 @@
-"""All numbers of the study in one tidy table."""
+"""All numbers of the study in tidy tables: of the whole, and of each part that has a target."""
 
 
 rule summarize:
     input:
-        teachers=TEACHER_TABLES,
-        ensembles=[
-            f"{ENSEMBLE}/ensemble_performance_avg.csv".format(**arm.wildcards)
-            for arm in ARMS
-        ],
-        ensemble_std=[
-            f"{ENSEMBLE}/ensemble_std_test.npy".format(**arm.wildcards) for arm in ARMS
-        ],
-        students=STUDENT_TABLES,
+        dataset=DATASET,
+        teachers=lambda w: [path for path, _ in part_members(w, "teacher")],
+        ensembles=lambda w: part_ensembles(w, ENSEMBLE_PERFORMANCE),
+        ensemble_std=lambda w: part_ensembles(w, ENSEMBLE_STD),
+        students=lambda w: [path for path, _ in part_members(w, "student")],
+        shift=part_shift,
     output:
         summary=report(
             f"{RESULTS}/summary.csv",
@@ -32,9 +29,50 @@ rule summarize:
         runtime=RESOURCES["light"]["runtime"],
     params:
         targets=TARGETS,
-        teachers=[identity for _, identity in TEACHER_PERFORMANCE],
-        ensembles=[asdict(arm) for arm in ARMS],
-        students=[identity for _, identity in STUDENT_PERFORMANCE],
+        teachers=lambda w: [identity for _, identity in part_members(w, "teacher")],
+        ensembles=lambda w: [asdict(arm) for arm in PART_ARMS[w.get("part", "all")]],
+        students=lambda w: [identity for _, identity in part_members(w, "student")],
         stage=STAGES["summarize"],
     script:
         "../workflow/scripts/summarize.py"
+
+
+use rule summarize as summarize_part with:
+    output:
+        summary=f"{RESULTS}/summaries/{{part}}.csv",
+    log:
+        f"{LOGS}/summarize_part/{{part}}.log",
+    benchmark:
+        f"{BENCHMARKS}/summarize_part/{{part}}.tsv"
+    wildcard_constraints:
+        part="|".join(PART_ARMS),
+
+
+rule evaluate_shift:
+    input:
+        sequences=SHIFT_FILE,
+        ensemble=SHIFT_ENSEMBLE,
+        teachers_test=lambda w: [test for test, _, _ in shift_teachers(arm_of(w))],
+        teachers=lambda w: [shifted for _, shifted, _ in shift_teachers(arm_of(w))],
+        students_test=lambda w: [test for test, _, _ in shift_students(arm_of(w))],
+        students=lambda w: [shifted for _, shifted, _ in shift_students(arm_of(w))],
+    output:
+        table=SHIFT_TABLE,
+    log:
+        f"{LOGS}/evaluate_shift/{ENSEMBLE_JOB}.log",
+    benchmark:
+        f"{BENCHMARKS}/evaluate_shift/{ENSEMBLE_JOB}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        gpu=RESOURCES["light"]["gpu"],
+        mem_mb=RESOURCES["light"]["mem_mb"],
+        runtime=RESOURCES["light"]["runtime"],
+    params:
+        arm=lambda w: asdict(arm_of(w)[0]),
+        teachers=lambda w: [identity for _, _, identity in shift_teachers(arm_of(w))],
+        students=lambda w: [identity for _, _, identity in shift_students(arm_of(w))],
+        stage=STAGES["summarize"],
+    script:
+        "../workflow/scripts/evaluate_shift.py"

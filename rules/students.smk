@@ -1,17 +1,6 @@
 """Students: each learns an ensemble's mean and its std, or the logarithm of its variance."""
 
 STUDENTS = f"{POOL}/students/n{{size}}/{{uncertainty}}"
-STUDENT_PERFORMANCE = [
-    table
-    for identity in student_identities()
-    for table in performance_tables(STUDENTS, identity)
-]
-STUDENT_TABLES = [path for path, _ in STUDENT_PERFORMANCE]
-STUDENT_FILES = STUDENT_TABLES + [
-    path
-    for identity in student_identities()
-    for path in member_files(STUDENTS, identity)
-]
 
 
 rule train_student:
@@ -38,6 +27,7 @@ rule train_student:
     params:
         architecture=config["model"],
         architecture_source=ARCHITECTURE_SOURCE,
+        uncertainty=lambda wildcards: wildcards.uncertainty,
         training=config["student_training"],
         seed=member_seed("student"),
         compute_threads=config["compute_threads"],
@@ -70,6 +60,7 @@ rule predict_student:
         runtime=RESOURCES["predict"]["runtime"],
     params:
         architecture=config["model"],
+        uncertainty=lambda wildcards: wildcards.uncertainty,
         compute_threads=config["compute_threads"],
         stage=STAGES["predict"],
     script:

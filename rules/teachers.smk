@@ -1,17 +1,6 @@
 """Teachers: trained once for the largest ensemble of their pool, predicted once."""
 
 TEACHERS = f"{POOL}/teachers"
-TEACHER_PERFORMANCE = [
-    table
-    for identity in teacher_identities()
-    for table in performance_tables(TEACHERS, identity)
-]
-TEACHER_TABLES = [path for path, _ in TEACHER_PERFORMANCE]
-TEACHER_FILES = TEACHER_TABLES + [
-    path
-    for identity in teacher_identities()
-    for path in member_files(TEACHERS, identity)
-]
 
 
 rule train_teacher:

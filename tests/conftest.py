@@ -27,6 +27,20 @@ def root() -> Path:
     return ROOT
 
 
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory) -> Path:
+    """Where the tiny study of the workflow's tests has run, once for all of them."""
+    import tiny_study  # beside the tests of the workflow, which alone ask for it
+
+    return tiny_study.run(tmp_path_factory.mktemp("study"))
+
+
+@pytest.fixture(scope="session")
+def results(folder: Path) -> Path:
+    """The results of the tiny study."""
+    return folder / "results/tiny"
+
+
 def shared_file(name: str) -> Path:
     """A file that lies beside the repository; the test is skipped, and says so, without it."""
     matches = sorted(SHARED.glob(name))

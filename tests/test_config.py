@@ -95,10 +95,34 @@ class TestDefaults:
                 "learning_rate": 1e-4,
                 "lr_factor": 0.2,
             },
+            "dynamic_finetuning": {**PAPER_TRAINING, "epochs": 10, "lr_factor": 0.2},
             "evoaug": {
                 "augmentations": ["deletion", "translocation", "noise", "mutation"],
                 "per_batch": 1,
                 "hard": True,
+                "parameters": {
+                    "deletion": {"min_length": 0, "max_length": 20},
+                    "insertion": {"min_length": 0, "max_length": 20},
+                    "translocation": {"min_shift": 0, "max_shift": 20},
+                    "inversion": {"min_length": 0, "max_length": 20},
+                    "mutation": {"fraction": 0.05},
+                    "noise": {"std": 0.2},
+                    "reverse_complement": {"probability": 0.5},
+                },
+            },
+            "dynamic_augmentation": {
+                "modes": [],
+                "batches": ["replace"],
+                "per_batch": 1,
+                "mutagenesis": 0.05,
+                "uncertainty": "std",
+                "arms": None,
+            },
+            "shift": {
+                "kinds": ["small", "moderate", "large", "dinucleotide"],
+                "copies": 1,
+                "mutagenesis": 0.05,
+                "per_sequence": 2,
             },
             "resources": {
                 "train": {"gpu": 0, "mem_mb": 6000, "runtime": 720},
@@ -236,8 +260,30 @@ class TestMessages:
             (
                 "evoaug: {augmentations: [noise], per_batch: 2}",
                 "evoaug.per_batch",
-                ["more than the 1 augmentations"],
+                ["more than the 1 of evoaug.augmentations", "list more"],
             ),
+            (
+                "evoaug: {augmentations: [noise]}",
+                "shift.per_sequence",
+                ["2 is more than the 1 of evoaug.augmentations"],
+            ),
+            (
+                "dynamic_augmentation: {modes: [evoaug], per_batch: 5}",
+                "dynamic_augmentation.per_batch",
+                ["5 is more than the 4 of evoaug.augmentations"],
+            ),
+            (
+                "evoaug: {parameters: {insertion: {min_length: 30}}}",
+                "evoaug.parameters.insertion.min_length",
+                ["30 is above the max_length, 20"],
+            ),
+            ("dynamic_augmentation: {modes: [shuffle]}", "dynamic_augmentation.modes", ["random"]),
+            (
+                "dynamic_augmentation: {arms: [{proportions: [0.5]}]}",
+                "dynamic_augmentation.arms",
+                ["standard at proportion 0.5 with 3 teachers", "not one of the study's arms"],
+            ),
+            ("shift: {kinds: [smal]}", "shift.kinds", ["did you mean small"]),
             ("evoaug: {augmentations: [nois]}", "evoaug.augmentations", ["did you mean noise"]),
             ("evoaug: {hard: 1}", "evoaug.hard", ["true or false"]),
             ("epochs: 3", "epochs", ["did you mean training.epochs, student_training.epochs"]),
@@ -603,7 +649,7 @@ values = st.recursive(
 
 
 class TestAnything:
-    @settings(max_examples=400)
+    @settings(max_examples=200)
     @given(
         base=st.sampled_from(["{}", TABLE, "{dataset: a, data: {source: deepstarr}}"]),
         path=st.lists(keys, min_size=1, max_size=3),

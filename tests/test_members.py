@@ -5,11 +5,14 @@ import numpy as np
 import pytest
 from conftest import write_small_dataset
 
+from degu import models
 from degu.cards import Card
+from degu.dynamic import Variant
+from degu.ensemble import new_member
 from degu.errors import InputError
 from degu.heads import Heads
-from degu.members import predict_splits, train_member
-from degu.training import load_model, save_model
+from degu.members import finetune_member, predict_splits, train_dynamic_member, train_member
+from degu.training import load_model, predict, save_model
 
 # With everything that draws random numbers: initial weights, dropout, order of sequences.
 NETWORK = """
@@ -125,6 +128,79 @@ def test_training_follows_its_settings_and_every_head(architecture, splits, head
     assert ", ".join(heads.columns) in log
     assert "90 training and 20 validation sequences" in log
     assert sum(line.startswith("epoch ") for line in log.splitlines()) == 6
+
+
+@pytest.fixture
+def teachers(architecture):
+    """As they were drawn: what they have learned is of no account here."""
+    blueprint = models.build(f"{architecture}:build", (30, 4), 2)
+    return [new_member(blueprint, seed) for seed in (1, 2)]
+
+
+def train_dynamic(architecture, splits, teachers, variant, heads):
+    return train_dynamic_member(
+        f"{architecture}:build",
+        heads,
+        data(splits, "Train", 4),
+        data(splits, "Val", 4),
+        teachers=teachers,
+        variant=Variant.parse(variant),
+        augmentation={"mutagenesis": 0.2},
+        seed=1,
+        settings=SETTINGS | {"epochs": 2},
+    )
+
+
+def test_a_dynamic_student_is_a_plain_model_that_its_seed_and_variant_decide(
+    architecture, splits, teachers, tmp_path, capsys
+):
+    before = [teacher.get_weights() for teacher in teachers]
+    heads = Heads.student(("Dev", "Hk"), "std")
+    student, history = train_dynamic(architecture, splits, teachers, "mutagenesis", heads)
+    assert "heads Dev, Hk, Dev-std, Hk-std; 90 training" in capsys.readouterr().err
+    assert len(history["val_MSE_Hk-std"]) == len(history["loss"]) == 2
+    x, y = data(splits, "Val", 4)
+    error = ((predict(student, x) - y) ** 2).mean()
+    assert error == pytest.approx(min(history["val_loss"]), rel=1e-4)
+    for teacher, weights in zip(teachers, before, strict=True):
+        for a, b in zip(teacher.get_weights(), weights, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+    again, append = (
+        train_dynamic(architecture, splits, teachers, variant, heads)[0].get_weights()
+        for variant in ("mutagenesis", "mutagenesis_append")
+    )
+    for a, b, c in zip(student.get_weights(), again, append, strict=True):
+        np.testing.assert_array_equal(a, b)
+        assert not np.array_equal(a, c)
+
+    path = tmp_path / "1_Tiny_mutagenesis_aug.h5"
+    card = Card(heads, "own", "student", "standard", 1.0, 2, 1, 1, "0" * 64, variant="mutagenesis")
+    save_model(student, path, card)
+    opened, _ = load_model(path, variant="mutagenesis")
+    np.testing.assert_array_equal(predict(opened, x), predict(student, x))
+    with pytest.raises(InputError, match="variant 'mutagenesis', where 'random' is needed"):
+        load_model(path, variant="random")
+    tuned, _ = finetune_member(
+        opened, heads, data(splits, "Train", 4), (x, y), seed=3, settings=SETTINGS | {"epochs": 1}
+    )
+    assert type(tuned) is type(student)
+    assert not np.array_equal(tuned.get_weights()[0], student.get_weights()[0])
+
+
+@pytest.mark.parametrize(
+    ("targets", "kinds", "words"),
+    [
+        (("Dev", "Hk"), ("mean",), "not Dev, Hk; choose"),
+        (("Dev", "Hk"), ("mean", "aleatoric", "std"), "not Dev, Hk, Dev-aleatoric"),
+        (("Dev",), ("mean", "std"), r"shape \(4,\) .* the student tiny are of shape \(2,\)"),
+    ],
+)
+def test_a_dynamic_student_has_the_heads_of_its_ensemble(
+    architecture, splits, teachers, targets, kinds, words
+):
+    with pytest.raises(InputError, match=words):
+        train_dynamic(architecture, splits, teachers, "mutagenesis", Heads(targets, kinds))
 
 
 def test_a_model_that_would_not_open_elsewhere_is_refused_untrained(architecture, splits, capsys):

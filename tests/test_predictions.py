@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from degu.cards import Card
+from degu.cards import Card, member_identity
 from degu.errors import InputError
 from degu.heads import Heads
 from degu.predictions import read_ensemble, read_predictions, write_predictions
@@ -63,6 +63,7 @@ def write(tmp_path):
     size=st.none() | st.integers(2, 100),
     member=st.integers(1, 100),
     seed=st.integers(0, 2**31 - 1),
+    variant=st.none() | st.text(),
 )
 def test_a_card_comes_back_as_it_was(targets, **values):
     written = card(heads=Heads(tuple(targets)), **values)
@@ -95,6 +96,7 @@ def test_a_card_is_plain_attributes(write):
         "degu_member": 4,
         "degu_seed": 7,
         "degu_dataset_sha256": "0" * 64,
+        "degu_variant": None,
         "degu_architecture_sha256": "",
     }
 
@@ -105,6 +107,37 @@ def test_a_check_names_what_differs():
         card().check("model.h5", role="teacher", proportion=1.0)
     with pytest.raises(InputError, match=r"heads \('Dev', 'Hk'\), where \('Hk', 'Dev'\)"):
         card().check("model.h5", heads=Heads(("Hk", "Dev")))
+
+
+def test_only_the_variant_may_be_missing_from_a_card(write):
+    """Files written before there were variants are no dynamic students'."""
+    path = write(variant="random_append")
+    with h5py.File(path, "r+") as file:
+        assert Card.read(file).variant == "random_append"
+        for name in sorted(file.attrs):
+            text = file.attrs.pop(name)
+            if name == "degu_variant":
+                assert Card.read(file) == card()
+            else:
+                with pytest.raises(InputError, match=f"{name} is missing"):
+                    Card.read(file)
+            file.attrs[name] = text
+
+
+def test_an_identity_comes_from_the_wildcards_of_a_path():
+    pool = {"augmentation": "evoaug", "proportion": "0.25", "ix": "3"}
+    teacher = {
+        "role": "teacher",
+        "augmentation": "evoaug",
+        "proportion": 0.25,
+        "size": None,
+        "member": 3,
+        "variant": None,
+    }
+    assert member_identity("teacher", **pool) == teacher
+    wildcards = {**pool, "size": "10", "variant": "random_append", "uncertainty": "std"}
+    student = {**teacher, "role": "student", "size": 10, "variant": "random_append"}
+    assert member_identity("student", **wildcards) == student
 
 
 # One member
@@ -169,6 +202,27 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path):
     with pytest.raises(ValueError, match="could not convert"):
         write_predictions(tmp_path / "p.h5", {"Train": np.array([["a"]])}, card())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_predictions_of_shifted_sequences_are_tied_to_their_file(tmp_path):
+    values = {"small": np.ones((5, 2))}
+    paths = [tmp_path / f"{i}_predictions.h5" for i in (1, 2, 3)]
+    for i, (path, sha256) in enumerate(zip(paths, ("a" * 64, "a" * 64, None), strict=True)):
+        write_predictions(path, values, card(member=i + 1), shift_sha256=sha256)
+    with h5py.File(paths[0]) as file:
+        assert file.attrs["shift_sha256"] == "a" * 64
+    for path in paths:
+        read_predictions(path, ("small",))
+    read_predictions(paths[0], ("small",), shift_sha256="a" * 64)
+    stacks, _ = read_ensemble(paths[:2], ("small",), shift_sha256="a" * 64)
+    assert stacks["small"].shape == (2, 5, 2)
+    # Made from another file of shifted sequences, or from none.
+    for path, sha256 in ((paths[0], "b" * 64), (paths[2], "a" * 64)):
+        with pytest.raises(InputError, match=r"was not made from this shift\.h5; ") as error:
+            read_predictions(path, ("small",), shift_sha256=sha256)
+        assert str(error.value).startswith(str(path))
+    with pytest.raises(InputError, match=r"3_predictions\.h5 was not made from this shift\.h5"):
+        read_ensemble(paths, ("small",), shift_sha256="a" * 64)
 
 
 # An ensemble

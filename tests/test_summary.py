@@ -11,7 +11,7 @@ from degu.errors import InputError
 from degu.files import write_csv, write_npy
 from degu.heads import Heads
 from degu.metrics import performance_table
-from degu.summary import performance_rows, summarize
+from degu.summary import performance_rows, summarize, tidy, tidy_rows
 
 TARGETS = ("Dev", "Hk")
 SIZE = 3
@@ -207,3 +207,87 @@ def test_a_table_that_is_not_whole_is_refused(tmp_path, length):
         0.5,
         0.6,
     ]
+
+
+# Tables that are tidy already
+
+SHIFTED = {
+    "role": "student",
+    "augmentation": "evoaug",
+    "proportion": 0.25,
+    "size": SIZE,
+    "member": 1,
+    "variant": "random",
+    "uncertainty": "std",
+    "shift": "none",
+    "target": "Dev",
+    "head": "std",
+    "ddof": 0,
+    "metric": "MSE",
+    "value": 0.1 + 0.2,
+}
+
+
+def test_tidy_tables_and_the_assay_are_appended(study, summary, tmp_path):
+    undefined = SHIFTED | {"metric": "Pearson", "ddof": None, "value": np.nan}
+    # Names that pandas would take for a number and for a blank.
+    second = [{**SHIFTED, "variant": None, "target": target} for target in ("1", "NA")]
+    write_csv(tidy([SHIFTED, undefined]), tmp_path / "a.csv")
+    write_csv(tidy(second), tmp_path / "b.csv")
+    measured = {"role": "assay", "target": "Dev", "head": "mean", "metric": "Q05", "value": -1.5}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        whole = summarize(
+            TARGETS,
+            teachers=study.teachers,
+            ensembles=study.ensembles,
+            students=study.student_tables,
+            tables=[tmp_path / "a.csv", tmp_path / "b.csv"],
+            assay=tidy([measured]),
+        )
+    n = len(summary)
+    pd.testing.assert_frame_equal(whole[:n], summary, check_dtype=False)
+    assert (whole.columns == summary.columns).all()
+    assert whole["size"].dtype == whole["ddof"].dtype == "Int64"
+    added = whole[n:].to_dict("records")
+    assert len(added) == 5
+    for got, written in zip(added, [SHIFTED, undefined, *second, measured], strict=True):
+        for name, value in got.items():
+            if pd.isna(written.get(name)):
+                assert pd.isna(value)
+            else:
+                assert value == written[name]
+    write_csv(whole, tmp_path / "summary.csv")
+    lines = (tmp_path / "summary.csv").read_text().splitlines()
+    assert f"student,evoaug,0.25,3,1,,random,std,none,Dev,std,0,MSE,{0.1 + 0.2}" in lines
+    assert "student,evoaug,0.25,3,1,,random,std,none,Dev,std,,Pearson," in lines
+    assert lines[-1] == "assay,,,,,,,,,Dev,mean,,Q05,-1.5"
+
+
+def test_a_table_that_is_not_tidy_is_refused(study, tmp_path):
+    path = tmp_path / "shift.csv"
+    write_csv(tidy([SHIFTED, SHIFTED | {"shift": "small"}]), path)
+    whole = path.read_text()
+    head, first, second = whole.splitlines()
+    assert len(tidy_rows(path)) == 2
+    damaged = [
+        "",
+        head + "\n",
+        whole[:-3],  # within a value
+        whole[:-12],
+        f"{head}\n{first}\n{second[:20]}\n",
+        whole.replace("metric,value", "metric,score"),
+        whole.replace("metric,value", "metric,value,more"),
+        whole.replace("role,augmentation", "augmentation,role"),
+        whole.replace("0.25,3", "0.25,three"),
+        whole.replace("student,", ",", 1),
+        "\x89HDF",
+    ]
+    for text in damaged:
+        path.write_text(text)
+        with pytest.raises(InputError, match="is not a whole table with the columns") as error:
+            tidy_rows(path)
+        assert str(error.value).startswith(str(path))
+    path.unlink()
+    with pytest.raises(InputError, match=r"shift\.csv is not a whole table"):
+        summarize(TARGETS, teachers=study.teachers, ensembles=(), students=(), tables=[path])

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from conftest import motif_activity, random_one_hot
 
+from degu import DEGU
+from degu.augment import Augmenter, RandomMutation, RandomNoise
 from degu.cards import Card
 from degu.ensemble import new_member
 from degu.errors import DivergedError, InputError
@@ -14,6 +16,7 @@ from degu.models.identity import architecture_sha256
 from degu.training import (
     Batches,
     BeginEpoch,
+    EvoAugTraining,
     head_errors,
     load_model,
     predict,
@@ -259,3 +262,138 @@ def test_code_in_a_model_file_is_not_run(tmp_path):
         card().write(file.attrs)
     with pytest.raises(InputError, match="cannot be loaded"):
         load_model(path)
+
+
+# EvoAug, then fine-tuning
+
+
+def linear_model():
+    return keras.Sequential([keras.Input((20, 4)), keras.layers.Flatten(), keras.layers.Dense(1)])
+
+
+def shifted(x, rng):
+    """An augmentation that a linear model cannot overlook."""
+    return x + 1
+
+
+def test_evoaug_training_augments_the_first_phase_alone_and_keeps_the_own_compile(data):
+    """With learning rates of 0, losses and metrics say what the model saw."""
+    x, y = data
+    model = linear_model()
+    # A schedule of the model's own does not outlast the first phase.
+    rate = keras.optimizers.schedules.ExponentialDecay(0.0, 10, 0.5)
+    model.compile(keras.optimizers.SGD(rate, momentum=0.5), "mae", [3.0], metrics=["mse"])
+    train = EvoAugTraining(shifted, finetune_epochs=1, finetune_learning_rate=1e-30)
+    history = train(model, x, y, (x, y), None, epochs=2, batch_size=128, seed=1, verbose=0)
+    assert history["finetuning"] == [0, 0, 1]
+    as_is, augmented = (predict(model, x.astype(np.float32) + shift) - y for shift in (0, 1))
+    seen = [augmented, augmented, as_is]
+    for name, values in {
+        "loss": [3 * np.abs(error).mean() for error in seen],
+        "mse": [(error**2).mean() for error in seen],
+        "val_loss": [3 * np.abs(as_is).mean()] * 3,
+        "val_mse": [(as_is**2).mean()] * 3,
+        "learning_rate": [np.nan, np.nan, 1e-30],
+    }.items():
+        assert history[name] == pytest.approx(values, rel=1e-4, nan_ok=True)
+    # A fresh optimizer of the same kind, which made one epoch's steps.
+    assert (model.optimizer.momentum, int(model.optimizer.iterations)) == (0.5, 3)
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        keras.optimizers.Adam(0.02),
+        keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(0.02), initial_scale=8.0),
+    ],
+    ids=lambda optimizer: type(optimizer).__name__,
+)
+def test_evoaug_training_goes_on_from_its_best_weights_and_ends_with_them(
+    data, tmp_path, optimizer, capsys
+):
+    x, y = data
+    model = new_member(small_model(), 1)
+    seen = []
+
+    class Watch(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            seen.append([self.model.evaluate(x.astype(np.float32), -y, verbose=0)])
+            seen[-1] += [type(self.model.optimizer), list(tmp_path.iterdir())]
+
+    # Opposite validation targets, so that the best epoch of a phase is not its last.
+    history = EvoAugTraining(RandomNoise(), finetune_epochs=4, finetune_learning_rate=1e-3)(
+        model,
+        x,
+        y,
+        (x, -y),
+        tmp_path / "model",
+        optimizer,
+        "mse",
+        epochs=3,
+        batch_size=32,
+        seed=1,
+        callbacks=[Watch()],
+    )
+    assert {len(values) for values in history.values()} == {7}
+    assert history["finetuning"] == [0] * 3 + [1] * 4
+    assert history["learning_rate"] == pytest.approx([0.02] * 3 + [1e-3] * 4)
+    first, second = history["val_loss"][:3], history["val_loss"][3:]
+    assert min(first) < first[-1]
+    assert seen[1][0] == pytest.approx(min(first), rel=1e-4)
+    assert min(second) < second[-1]
+    np.testing.assert_allclose(((predict(model, x) + y) ** 2).mean(), min(second), rtol=1e-4)
+    # Saved once both phases are over; the same kind of optimizer in both, the given one in none.
+    assert [kind for _, kind, _ in seen] == [type(optimizer)] * 2
+    assert [files for *_, files in seen] == [[], []]
+    assert not optimizer.built
+    again = small_model()
+    again.load_weights(tmp_path / "model.weights.h5")
+    np.testing.assert_array_equal(predict(again, x), predict(model, x))
+    log = capsys.readouterr().err
+    assert log.index("epoch 3/3") < log.index("fine-tuning") < log.index("epoch 1/4")
+
+
+def test_an_ensemble_and_a_student_trained_with_evoaug(data, tmp_path, capsys):
+    x, y = data
+    settings = {"optimizer": "adam", "loss": "mse", "epochs": 2, "batch_size": 128, "seed": 3}
+
+    def ensemble(fraction=0.1):
+        augment = Augmenter([RandomMutation(fraction), RandomNoise()], per_batch=2, hard=False)
+        train = EvoAugTraining(augment, finetune_epochs=1)
+        degu = DEGU(small_model(), num_ensemble=2, seed=1)
+        histories = degu.train_ensemble(
+            x, y, train, tmp_path / "m", validation_data=(x, y), resume=True, verbose=0, **settings
+        )
+        return degu, train, histories
+
+    degu, train, histories = ensemble()
+    assert [history["finetuning"] for history in histories] == [[0, 0, 1]] * 2
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["m_1.weights.h5", "m_2.weights.h5"]
+    stamps = [p.stat().st_mtime_ns for p in sorted(tmp_path.iterdir())]
+    again, _, same = ensemble()
+    assert same == histories
+    assert [p.stat().st_mtime_ns for p in sorted(tmp_path.iterdir())] == stamps
+    assert "trained again" not in capsys.readouterr().err
+    np.testing.assert_array_equal(again.member_predictions(x), degu.member_predictions(x))
+    # Another augmentation makes other members.
+    other, _, _ = ensemble(fraction=0.2)
+    assert capsys.readouterr().err.count("trained again") == 2
+    assert not np.array_equal(other.member_predictions(x), degu.member_predictions(x))
+
+    history = degu.distill_student(
+        small_model(outputs=2), x, y, train, None, validation_data=(x, y), verbose=0, **settings
+    )
+    assert history["finetuning"] == [0, 0, 1]
+
+
+def test_a_seed_makes_evoaug_training_bit_identical(data):
+    x, y = data
+    weights = []
+    for seed in (1, 1):
+        model = new_member(small_model(), 4)
+        EvoAugTraining(RandomMutation(), finetune_epochs=1)(
+            model, x, y, None, None, "adam", "mse", epochs=1, batch_size=64, seed=seed, verbose=0
+        )
+        weights.append(model.get_weights())
+    for a, b in zip(*weights, strict=True):
+        np.testing.assert_array_equal(a, b)

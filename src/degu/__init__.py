@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from degu.ensemble import DEGU
     from degu.metrics import eval_classification, eval_regression
-    from degu.training import standard_train_fun
+    from degu.training import EvoAugTraining, standard_train_fun
     from degu.uncertainty import uncertainty_logvar, uncertainty_std
 
 __version__ = "0.1.0"
@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 # Imported at first use: TensorFlow costs seconds, and jobs that only read tables need none.
 _HOME = {
     "DEGU": "ensemble",
+    "EvoAugTraining": "training",
     "eval_classification": "metrics",
     "eval_regression": "metrics",
     "standard_train_fun": "training",
@@ -25,6 +26,7 @@ _HOME = {
 
 __all__ = [
     "DEGU",
+    "EvoAugTraining",
     "eval_classification",
     "eval_regression",
     "standard_train_fun",

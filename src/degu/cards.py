@@ -38,6 +38,8 @@ class Card:
             which belongs to ensembles of several sizes.
         seed: the member's derived seed.
         dataset_sha256: content hash of the data set it was trained on.
+        variant: how a student's batches were augmented and labelled on the fly, such as
+            ``random_append``; None for all other models.
         architecture_sha256: hash of the architecture itself, since a name of one's own may come to
             mean another one; filled in when the model is saved.
         versions: of the packages it was trained with.
@@ -52,6 +54,7 @@ class Card:
     member: int
     seed: int
     dataset_sha256: str
+    variant: str | None = None
     architecture_sha256: str = ""
     versions: dict[str, str] = field(default_factory=package_versions)
 
@@ -68,6 +71,8 @@ class Card:
         values: dict[str, Any] = {}
         for item in fields(cls):
             text = file.attrs.get(PREFIX + item.name)
+            if text is None and item.name == "variant":
+                continue  # written before there were any
             if text is None:
                 raise InputError(
                     f"{file.filename} carries no card ({PREFIX}{item.name} is missing), so what it "
@@ -89,7 +94,13 @@ class Card:
 
 
 def member_identity(
-    role: str, augmentation: str, proportion: str, ix: str, size: str | None = None, **_: str
+    role: str,
+    augmentation: str,
+    proportion: str,
+    ix: str,
+    size: str | None = None,
+    variant: str | None = None,
+    **_: str,
 ) -> dict[str, Any]:
     """Fields of a card from the wildcards of a member's path."""
     return {
@@ -98,4 +109,5 @@ def member_identity(
         "proportion": float(proportion),
         "size": None if size is None else int(size),
         "member": int(ix),
+        "variant": variant,
     }

@@ -22,7 +22,7 @@ from jsonschema import Draft202012Validator, ValidationError, validators
 
 from degu.errors import InputError
 from degu.models import REGISTRY
-from degu.sweep import SHORT_FORM, expand_arms
+from degu.sweep import SHORT_FORM, expand_arms, format_proportion
 
 Schema = dict[str, Any]
 PathLike = str | os.PathLike[str]
@@ -239,20 +239,45 @@ def _check_meaning(config: dict[str, Any], rules: Schema) -> None:
         _check_table(data, targets, rules["properties"]["data"]["properties"]["split"])
     if data["source"] == "deepstarr":
         _check_release(data)
-    for section in ("training", "student_training", "finetuning", "student_finetuning"):
+    for section in (name for name in config if name.endswith(("training", "finetuning"))):
         floor, start = config[section]["min_learning_rate"], config[section]["learning_rate"]
         if floor > start:
             raise InputError(
                 f"{section}.min_learning_rate: {floor} is above the learning_rate, {start}; write "
                 "a smaller one."
             )
-    evoaug = config["evoaug"]
-    if evoaug["per_batch"] > len(evoaug["augmentations"]):
-        raise InputError(
-            f"evoaug.per_batch: {evoaug['per_batch']} is more than the "
-            f"{len(evoaug['augmentations'])} augmentations; write a smaller number or list more."
-        )
-    expand_arms(config["arms"])
+    _check_augmentation(config)
+
+
+def _check_augmentation(config: dict[str, Any]) -> None:
+    evoaug, dynamic, shift = (config[k] for k in ("evoaug", "dynamic_augmentation", "shift"))
+    drawn = {"evoaug.per_batch": evoaug["per_batch"]}
+    if "evoaug" in dynamic["modes"]:
+        drawn["dynamic_augmentation.per_batch"] = dynamic["per_batch"]
+    if "moderate" in shift["kinds"]:
+        drawn["shift.per_sequence"] = shift["per_sequence"]
+    listed = len(evoaug["augmentations"])
+    for key, number in drawn.items():
+        if number > listed:
+            raise InputError(
+                f"{key}: {number} is more than the {listed} of evoaug.augmentations; write a "
+                "smaller number or list more."
+            )
+    for name, parameters in evoaug["parameters"].items():
+        for least, most in (("min_length", "max_length"), ("min_shift", "max_shift")):
+            if least in parameters and parameters[least] > parameters[most]:
+                raise InputError(
+                    f"evoaug.parameters.{name}.{least}: {parameters[least]} is above the {most}, "
+                    f"{parameters[most]}; write a smaller one."
+                )
+    study = expand_arms(config["arms"])
+    for arm in expand_arms(dynamic["arms"] or []):
+        if arm not in study:
+            raise InputError(
+                f"dynamic_augmentation.arms: {arm.augmentation} at proportion "
+                f"{format_proportion(arm.proportion)} with {arm.size} teachers is not one of the "
+                "study's arms; add it to arms or name one that is there."
+            )
 
 
 def _check_table(data: dict[str, Any], targets: list[str], split_rules: Schema) -> None:

@@ -150,3 +150,13 @@ def read_distillation(
         columns = stored.slice("std")
         y[:, columns] = std_to_logvar(y[:, columns])
     return Lesson(x, y, Heads.student(stored.targets, uncertainty))
+
+
+def read_lessons(
+    path: str | os.PathLike[str], uncertainty: str, dataset_sha256: str | None = None
+) -> tuple[Lesson, Lesson]:
+    """What a student is trained on and what it is validated on; see :func:`read_distillation`."""
+    train, validation = (
+        read_distillation(path, name, uncertainty, dataset_sha256) for name in ("Train", "Val")
+    )
+    return train, validation

@@ -7,6 +7,7 @@ ensembles (Lakshminarayanan, Pritzel & Blundell, NeurIPS 2017) without adversari
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import operator
 import os
@@ -240,7 +241,7 @@ class DEGU:
                 if train_kwargs.get("verbose", 1):
                     print(f"member {i}/{self.num_ensemble}", file=sys.stderr, flush=True)
                 kwargs = dict(train_kwargs)
-                if train_fun is standard_train_fun and self.seed is not None:
+                if self.seed is not None and "seed" in inspect.signature(train_fun).parameters:
                     kwargs.setdefault("seed", self._seed("order", i))
                 history = _as_history(
                     train_fun(
@@ -343,7 +344,7 @@ class DEGU:
             x_val, y_val = validation_data
             uncertainty = self.pred_ensemble(x_val).uncertainty
             validation_data = x_val, self._side_by_side((_like(y_val, uncertainty), uncertainty))
-        if train_fun is standard_train_fun and self.seed is not None:
+        if self.seed is not None and "seed" in inspect.signature(train_fun).parameters:
             train_kwargs.setdefault("seed", self._seed("student", 1))
         history = _as_history(
             train_fun(

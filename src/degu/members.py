@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -12,7 +12,9 @@ import numpy as np
 
 from degu import models
 from degu.dataset import SPLITS, read_split
+from degu.dynamic import DynamicStudent, Variant, beside, mode_augmentation
 from degu.ensemble import new_member
+from degu.errors import InputError
 from degu.heads import Heads
 from degu.training import Augment, head_errors, predict, standard_train_fun
 
@@ -42,13 +44,60 @@ def train_member(
     Returns:
         The model with its best weights, and its history.
     """
-    blueprint = models.build(architecture, train[0].shape[1:], len(heads))
-    models.check_portable(blueprint)
-    model = new_member(blueprint, seed)
+    model = _untrained(architecture, heads, train[0], seed)
     history = fit_member(
         model, heads, train, validation, seed=seed, settings=settings, augment=augment
     )
     return model, history
+
+
+def train_dynamic_member(
+    architecture: str,
+    heads: Heads,
+    train: Data,
+    validation: Data,
+    *,
+    teachers: Sequence[keras.Model],
+    variant: Variant,
+    augmentation: Mapping[str, Any],
+    seed: int,
+    settings: Mapping[str, Any],
+) -> tuple[keras.Model, dict[str, list[float]]]:
+    """Train a student from its seed on batches that its teachers label as they come.
+
+    What is not described is as for :func:`train_member`, and :func:`finetune_member` takes up the
+    student from here.
+
+    Args:
+        heads: means and ``std`` or ``logvar``, which says how the teachers' spread is learned.
+        train: of its targets, only a variant that appends sees the values.
+        teachers: the members of the student's ensemble; not changed.
+        variant: how batches are augmented, and whether they replace those of the training set.
+        augmentation: arguments of :func:`degu.dynamic.mode_augmentation` that the mode needs.
+
+    Returns:
+        The plain student with its best weights, and its history.
+
+    Raises:
+        InputError: for heads that are no student's, or teachers that do not fit them.
+    """
+    if heads != Heads.student(heads.targets, heads.epistemic or "std"):
+        raise InputError(
+            f"A student labelled by its teachers has heads for means and std or logvar, not "
+            f"{', '.join(heads.columns)}; choose such heads."
+        )
+    student = _untrained(architecture, heads, train[0], seed)
+    augment = mode_augmentation(variant.mode, **augmentation)
+    history = fit_member(
+        DynamicStudent(student, teachers, heads.kinds[-1]),
+        heads,
+        train,
+        validation,
+        seed=seed,
+        settings=settings,
+        augment=beside(augment) if variant.append else augment,
+    )
+    return student, history
 
 
 def finetune_member(
@@ -115,3 +164,9 @@ def predict_splits(
         predictions[name] = predict(model, split.x)
         print(f"{name}: {len(split.x):,} sequences predicted", file=sys.stderr, flush=True)
     return predictions
+
+
+def _untrained(architecture: str, heads: Heads, x: np.ndarray, seed: int) -> keras.Model:
+    blueprint = models.build(architecture, x.shape[1:], len(heads))
+    models.check_portable(blueprint)
+    return new_member(blueprint, seed)

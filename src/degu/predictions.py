@@ -27,25 +27,52 @@ SHARED = (
 
 
 def write_predictions(
-    path: str | os.PathLike[str], predictions: Mapping[str, np.ndarray], card: Card
+    path: str | os.PathLike[str],
+    predictions: Mapping[str, np.ndarray],
+    card: Card,
+    *,
+    shift_sha256: str | None = None,
 ) -> None:
-    """Write predictions (N, heads) of each split, and the card of the model that made them."""
+    """Write predictions (N, heads) of each split, and the card of the model that made them.
+
+    Args:
+        path: the file to write.
+        predictions: name of each split, or of each kind of shifted sequences, and its predictions.
+        card: of the model.
+        shift_sha256: of the ``shift.h5`` whose sequences were predicted, if they were shifted.
+    """
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         for name, values in predictions.items():
             write_array(file, name, np.asarray(values, np.float32))
         card.write(file.attrs)
+        if shift_sha256 is not None:
+            file.attrs["shift_sha256"] = shift_sha256
 
 
 def read_predictions(
-    path: str | os.PathLike[str], splits: Sequence[str] = SPLITS
+    path: str | os.PathLike[str],
+    splits: Sequence[str] = SPLITS,
+    *,
+    shift_sha256: str | None = None,
 ) -> tuple[dict[str, np.ndarray], Card]:
     """Predictions of each split, (N, heads) float32, and the card of the model that made them.
 
+    Args:
+        path: file of :func:`write_predictions`.
+        splits: which splits, or kinds of shifted sequences, to read.
+        shift_sha256: of the ``shift.h5`` that the predictions must be of; None takes any.
+
     Raises:
-        InputError: if the file lacks a split or a card, or holds values that are not finite.
+        InputError: if the file lacks a split or a card, holds values that are not finite, or was
+            made from another ``shift.h5``.
     """
     with open_hdf5(path) as file:
         card = Card.read(file)
+        if shift_sha256 is not None and file.attrs.get("shift_sha256") != shift_sha256:
+            raise InputError(
+                f"{path} was not made from this shift.h5; delete it and let the workflow make it "
+                "again."
+            )
         predictions = {}
         for name in splits:
             if name not in file:
@@ -66,13 +93,17 @@ def read_predictions(
 
 
 def read_ensemble(
-    paths: Sequence[str | os.PathLike[str]], splits: Sequence[str] = SPLITS, **expected: object
+    paths: Sequence[str | os.PathLike[str]],
+    splits: Sequence[str] = SPLITS,
+    *,
+    shift_sha256: str | None = None,
+    **expected: object,
 ) -> tuple[dict[str, np.ndarray], Card]:
     """Predictions of several members, (M, N, heads) for each split, and the first member's card.
 
     Args:
         paths: a file for each member.
-        splits: which splits to read.
+        splits, shift_sha256: see :func:`read_predictions`.
         expected: fields of the members' cards and the values they must have.
 
     Raises:
@@ -83,7 +114,7 @@ def read_ensemble(
     first: Card | None = None
     owner: dict[int, object] = {}
     for path in paths:
-        predictions, card = read_predictions(path, splits)
+        predictions, card = read_predictions(path, splits, shift_sha256=shift_sha256)
         first = first or card
         card.check(path, **expected)
         card.check(path, **{name: getattr(first, name) for name in SHARED})

@@ -10,6 +10,7 @@ STAGES = {
     "subset": 1,
     "train": 1,
     "predict": 1,
+    "shift": 1,
     "aggregate": 1,
     "distill": 1,
     "summarize": 1,

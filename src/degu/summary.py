@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,8 @@ def summarize(
     teachers: Iterable[tuple[str | Path, Identity]],
     ensembles: Iterable[tuple[str | Path, str | Path, Identity]],
     students: Iterable[tuple[str | Path, Identity]],
+    tables: Iterable[str | Path] = (),
+    assay: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """The summary of a study.
 
@@ -50,6 +53,9 @@ def summarize(
         teachers, students: a performance table's path and what it belongs to, as values of some of
             the columns before ``target``.
         ensembles: likewise, with the path of the ensemble's test std (ddof 0) in between.
+        tables: paths of CSV files that have the columns of the summary already, such as those of
+            :func:`degu.shift.evaluate_shift`.
+        assay: rows of the assay itself, such as those of :func:`degu.shift.assay_rows`.
     """
     targets = tuple(targets)
     parts = []
@@ -61,6 +67,9 @@ def summarize(
         parts.append(spread_rows(np.load(std), targets, identity))
     for path, identity in students:
         parts.append(performance_rows(path, targets, {"role": "student", **identity}))
+    parts += [tidy_rows(path) for path in tables]
+    if assay is not None:
+        parts.append(assay)
     return pd.concat(parts, ignore_index=True)
 
 
@@ -129,6 +138,36 @@ def spread_rows(std: np.ndarray, targets: Iterable[str], identity: Identity) -> 
         for ddof, values in by_ddof.items()
         for column, target in enumerate(targets)
     )
+
+
+def tidy_rows(path: str | Path) -> pd.DataFrame:
+    """Rows of a CSV file that has the columns of the summary already.
+
+    Raises:
+        InputError: if it does not exist, has other columns or no rows, or is not whole.
+    """
+    numbers = dict.fromkeys(("proportion", "size", "member", "ddof", "value"), "float64")
+    records: list[Any] = []
+    try:
+        text = Path(path).read_text()
+        table = pd.read_csv(
+            StringIO(text),
+            # A target's name may look like a number, or like a blank of pandas's.
+            dtype=dict.fromkeys(COLUMNS, "object") | numbers,
+            keep_default_na=False,
+            na_values=[""],
+        )
+        needed = table[["role", "target", "head", "metric"]]
+        if tuple(table.columns) == COLUMNS and needed.notna().all(axis=None):
+            records = table.to_dict("records") if text.endswith("\n") else []
+    except (OSError, ValueError, KeyError):
+        pass
+    if not records:
+        raise InputError(
+            f"{path} is not a whole table with the columns of the summary; delete it and run the "
+            "workflow again."
+        )
+    return tidy(records)
 
 
 def tidy(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:

@@ -77,6 +77,28 @@ def pool_sizes(arms: Iterable[Arm]) -> dict[tuple[str, float], int]:
     return sizes
 
 
+def sweeps(arms: Iterable[Arm], over: str) -> dict[tuple[Any, ...], tuple[Arm, ...]]:
+    """The arms that differ in one field alone, where there are several such.
+
+    Args:
+        arms: the arms of a study.
+        over: the field that a sweep runs over: ``augmentation``, ``proportion`` or ``size``.
+
+    Returns:
+        For each combination of the other two fields that several arms share, these arms in the
+        order of the field.
+    """
+    others = [name for name in ("augmentation", "proportion", "size") if name != over]
+    groups: dict[tuple[Any, ...], list[Arm]] = {}
+    for arm in arms:
+        groups.setdefault(tuple(getattr(arm, name) for name in others), []).append(arm)
+    return {
+        key: tuple(sorted(group, key=lambda arm: getattr(arm, over)))
+        for key, group in groups.items()
+        if len(group) > 1
+    }
+
+
 def derive_seed(base_seed: int, role: str, **identity: object) -> int:
     """A member's seed, by a hash that is stable across processes, machines and versions.
 

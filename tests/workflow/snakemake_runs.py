@@ -11,9 +11,12 @@ import yaml
 ROOT = Path(__file__).parents[2]
 
 
-def run_snakemake(folder, config=None, *arguments, check=True, cores=2):
-    """Run Snakemake in a folder; returns its finished process with all output in ``stdout``."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+def run_snakemake(folder, config=None, *arguments, check=True, cores=2, root=ROOT, prefix=()):
+    """Run Snakemake in a folder; returns its finished process with all output in ``stdout``.
+
+    ``root`` is the checkout whose workflow is run, ``prefix`` a command that runs the command.
+    """
+    command = [*prefix, sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile")]
     command += ["--directory", str(folder), "--cores", str(cores)]
     if config is not None:
         path = Path(folder) / "study.yaml"

@@ -1,5 +1,6 @@
 """The paper's whole grid plans exactly the jobs that it should."""
 
+import pytest
 from snakemake_runs import ROOT, planned_jobs, run_snakemake
 
 
@@ -10,7 +11,10 @@ def test_the_papers_grid_plans_its_jobs(tmp_path):
     standard_teachers = 25 + 4 * 10
     evoaug_teachers = 5 * 10
     standard_arms, evoaug_arms = 8 + 4, 5
+    teachers, arms = standard_teachers + evoaug_teachers, standard_arms + evoaug_arms
     students = 2 * 10
+    # Three modes, each with two kinds of batches, for one arm.
+    dynamic = 3 * 2 * 10
     assert planned_jobs(done.stdout) == {
         "download": 1,
         "ingest": 1,
@@ -21,14 +25,88 @@ def test_the_papers_grid_plans_its_jobs(tmp_path):
         "finetune_teacher": evoaug_teachers,
         "predict_teacher": standard_teachers,
         "predict_teacher_evoaug": evoaug_teachers,
-        "aggregate_ensemble": 17,
-        "distillation_data": 17,
+        "aggregate_ensemble": arms,
+        "distillation_data": arms,
         "train_student": standard_arms * students,
         "train_student_evoaug": evoaug_arms * students,
         "finetune_student": evoaug_arms * students,
         "predict_student": standard_arms * students,
         "predict_student_evoaug": evoaug_arms * students,
+        "train_dynamic_student": dynamic,
+        "finetune_dynamic_student": dynamic,
+        "predict_dynamic_student": dynamic,
+        "shift_sequences": 1,
+        "predict_shift": teachers,
+        "predict_shift_student": arms * students,
+        "predict_shift_dynamic_student": dynamic,
+        "aggregate_shift": arms,
+        "evaluate_shift": arms,
+        "plot_shift": arms,
         "summarize": 1,
-        "plot_performance": 1,
+        # The size sweep, downsampling, EvoAug and dynamic augmentation.
+        "summarize_part": 4,
+        "plot_summary": 1,
+        "plot_performance_vs_size": 1,
+        "plot_fidelity_vs_size": 1,
+        "plot_performance_vs_proportion": 1,
+        "plot_fidelity_vs_proportion": 1,
+        "plot_evoaug": 1,
+        "plot_dynamic_augmentation": 1,
         "all": 1,
     }
+
+
+# What a person gets who asks for one part: its members, and nothing of the others.
+PARTS = {
+    # The pool of 25 teachers, whose eight ensembles have 20 students each.
+    "size_sweep": {"train_teacher": 25, "train_student": 8 * 20},
+    # Ten pools of ten teachers: of the pool of 25, only what the ensemble of ten needs.
+    "downsampling": {
+        "train_teacher": 50,
+        "train_teacher_evoaug": 50,
+        "train_student": 5 * 20,
+        "train_student_evoaug": 5 * 20,
+    },
+    "evoaug": {
+        "train_teacher": 50,
+        "train_teacher_evoaug": 50,
+        "train_student": 5 * 20,
+        "train_student_evoaug": 5 * 20,
+    },
+    "dynamic_augmentation": {
+        "train_teacher": 10,
+        "train_student": 20,
+        "train_dynamic_student": 60,
+    },
+    "shift": {
+        "train_teacher": 65,
+        "train_teacher_evoaug": 50,
+        "train_student": 12 * 20,
+        "train_student_evoaug": 5 * 20,
+        "train_dynamic_student": 60,
+        "predict_shift": 115,
+        "predict_shift_student": 340,
+        "predict_shift_dynamic_student": 60,
+    },
+    "teachers": {"train_teacher": 65, "train_teacher_evoaug": 50},
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_plans_its_own_members_only(tmp_path, part):
+    config = (ROOT / "config/deepstarr.yaml").read_text()
+    done = run_snakemake(tmp_path, config, "--dry-run", part, "--quiet", "rules")
+    jobs = planned_jobs(done.stdout)
+    trained = {name: n for name, n in jobs.items() if name.startswith(("train_", "predict_shift"))}
+    assert trained == PARTS[part]
+    assert "summarize" not in jobs
+
+
+def test_a_part_that_a_study_does_not_have_is_a_sentence(tmp_path):
+    for part in ("size_sweep", "downsampling", "evoaug", "dynamic_augmentation"):
+        done = run_snakemake(tmp_path, "seed: 1", "--dry-run", part, check=False)
+        assert done.returncode != 0
+        assert (
+            done.stdout.rstrip().splitlines()[-1].startswith(f"error in the config: {part} needs ")
+        )
+        assert "Traceback" not in done.stdout

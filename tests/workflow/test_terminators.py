@@ -22,10 +22,20 @@ CONFIG = {
     },
     "targets": TARGETS,
     "compute_threads": 1,
-    "ensemble_sizes": [3],
+    "arms": [
+        {"ensemble_sizes": [2, 3]},
+        {"proportions": [0.5], "ensemble_sizes": [2]},
+        {"augmentations": ["evoaug"], "ensemble_sizes": [2]},
+    ],
     "students": {"replicates": 1, "uncertainty": ["std", "logvar"]},
     "training": {"epochs": 6},
     "student_training": {"epochs": 8},
+    "finetuning": {"epochs": 2},
+    "student_finetuning": {"epochs": 2},
+    "dynamic_augmentation": {"modes": ["mutagenesis"], "arms": [{"ensemble_sizes": [3]}]},
+    "dynamic_finetuning": {"epochs": 4},
+    # The tiny study has them.
+    "shift": {"kinds": []},
 }
 
 
@@ -42,6 +52,9 @@ def study(tmp_path_factory):
 def test_the_ensemble_is_better_than_its_members(study):
     summary = pd.read_csv(study / "summary.csv")
     pearson = summary[(summary["metric"] == "Pearson") & (summary["head"] == "mean")]
+    pool = (pearson["augmentation"] == "standard") & (pearson["proportion"] == 1)
+    # All three teachers of the pool, and their ensemble.
+    pearson = pearson[pool & pearson["size"].isin([3, np.nan])]
     for target in TARGETS:
         of_target = pearson[pearson["target"] == target].groupby("role")["value"]
         assert of_target.get_group("teacher").size == 3
@@ -110,6 +123,26 @@ def test_students_of_both_kinds_are_scored_in_units_of_std(study):
         np.testing.assert_allclose(performance.iloc[0, 2:].astype(float), mse, rtol=1e-3)
 
 
+def test_every_kind_of_arm_learns(study):
+    summary = pd.read_csv(study / "summary.csv")
+    pearson = summary[
+        (summary["metric"] == "Pearson") & (summary["head"] == "mean") & summary["stage"].isna()
+    ]
+    ensembles = pearson[pearson["role"] == "ensemble"]
+    arms = ensembles.groupby(["augmentation", "proportion", "size"]).size()
+    assert list(arms.index) == [
+        ("evoaug", 1, 2),
+        ("standard", 0.5, 2),
+        ("standard", 1, 2),
+        ("standard", 1, 3),
+    ]
+    # Above chance, as above; half of the data, or a model before its time, does no better than that.
+    assert (ensembles["value"] > 4 * 0.032).all()
+    dynamic = pearson[pearson["variant"] == "mutagenesis"]
+    assert sorted(dynamic["target"]) == sorted(TARGETS)
+    assert (dynamic["value"] > 4 * 0.032).all()
+
+
 def test_logs_show_every_epoch(study):
     log = (study / "logs/train_teacher/standard_1_1.log").read_text()
     epochs = [line for line in log.splitlines() if line.startswith("epoch ") and "val_loss" in line]
@@ -118,6 +151,16 @@ def test_logs_show_every_epoch(study):
     assert benchmark["s"].item() > 0
 
 
-def test_the_figure_is_there(study):
-    assert (study / "figures/performance.png").read_bytes().startswith(b"\x89PNG")
-    assert (study / "figures/performance.pdf").read_bytes().startswith(b"%PDF")
+def test_the_figures_are_there(study):
+    assert {path.stem for path in (study / "figures").iterdir()} == {
+        "performance",
+        "performance_vs_size",
+        "fidelity_vs_size",
+        "performance_vs_proportion",
+        "fidelity_vs_proportion",
+        "evoaug",
+        "dynamic_augmentation",
+    }
+    for path in (study / "figures").iterdir():
+        start = {".png": b"\x89PNG", ".pdf": b"%PDF"}[path.suffix]
+        assert path.read_bytes().startswith(start)

@@ -9,15 +9,13 @@ with job_log(snakemake.log[0]):
 
     from degu.cards import member_identity
     from degu.dataset import read_info
-    from degu.distillation import read_distillation
+    from degu.distillation import read_lessons
     from degu.members import finetune_member
     from degu.training import load_model, save_history, save_model
 
-    uncertainty = snakemake.wildcards.uncertainty
     sha256 = read_info(snakemake.input.dataset).sha256
-    train, validation = (
-        read_distillation(snakemake.input.distillation, name, uncertainty, sha256)
-        for name in ("Train", "Val")
+    train, validation = read_lessons(
+        snakemake.input.distillation, snakemake.params.uncertainty, sha256
     )
     model, card = load_model(
         snakemake.input.model,

@@ -17,7 +17,7 @@ with job_log(snakemake.log[0]):
     from degu.training import load_model, predict
 
     info = read_info(snakemake.input.dataset)
-    heads = Heads.student(info.targets, snakemake.wildcards.uncertainty)
+    heads = Heads.student(info.targets, snakemake.params.uncertainty)
     expected = {
         **member_identity("student", **dict(snakemake.wildcards.items())),
         "architecture": snakemake.params.architecture,

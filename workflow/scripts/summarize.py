@@ -2,6 +2,7 @@
 
 from degu.files import write_csv
 from degu.runtime import job_log
+from degu.shift import assay_rows
 from degu.summary import summarize
 
 with job_log(snakemake.log[0]):
@@ -11,5 +12,7 @@ with job_log(snakemake.log[0]):
         teachers=zip(files.teachers, identities.teachers, strict=True),
         ensembles=zip(files.ensembles, files.ensemble_std, identities.ensembles, strict=True),
         students=zip(files.students, identities.students, strict=True),
+        tables=files.shift,
+        assay=assay_rows(files.dataset),
     )
     write_csv(table, snakemake.output.summary)

@@ -8,16 +8,14 @@ with job_log(snakemake.log[0]):
     from degu.augment import Augmenter
     from degu.cards import Card, member_identity
     from degu.dataset import read_info
-    from degu.distillation import read_distillation
+    from degu.distillation import read_lessons
     from degu.members import train_member
     from degu.training import save_history, save_model
 
     evoaug = snakemake.params.get("evoaug")
-    uncertainty = snakemake.wildcards.uncertainty
     sha256 = read_info(snakemake.input.dataset).sha256
-    train, validation = (
-        read_distillation(snakemake.input.distillation, name, uncertainty, sha256)
-        for name in ("Train", "Val")
+    train, validation = read_lessons(
+        snakemake.input.distillation, snakemake.params.uncertainty, sha256
     )
     card = Card(
         **member_identity("student", **dict(snakemake.wildcards.items())),

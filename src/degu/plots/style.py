@@ -7,8 +7,13 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.typing import LineStyleType
 
 from degu.files import atomic_path
+
+COLUMN_WIDTH = 3.5
+PAGE_WIDTH = 7.0
+"""Widths of a figure in inches; text is legible as it prints, without scaling."""
 
 # Okabe & Ito's palette (2008), told apart with every common form of colour blindness.
 COLORS = {
@@ -18,17 +23,25 @@ COLORS = {
     "student logvar": "#D55E00",
 }
 MARKERS = {"teacher": "o", "ensemble": "D", "student std": "s", "student logvar": "^"}
+LINES: dict[str, LineStyleType] = {
+    "teacher": "--",
+    "ensemble": "-",
+    "student std": "-",
+    "student logvar": "-.",
+}
 LABELS = {
     "teacher": "single teacher",
     "ensemble": "ensemble mean",
     "student std": "student (std)",
     "student logvar": "student (log variance)",
 }
+"""Series of a figure, in the order in which they are drawn."""
 
 RC: dict[Any, Any] = {
     "font.size": 8,
     "axes.labelsize": 8,
     "axes.titlesize": 9,
+    "figure.titlesize": 8,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "legend.fontsize": 7,
@@ -46,11 +59,28 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
+def literal(text: str) -> str:
+    """Text from a user (a target, units) as Matplotlib shows it unchanged: $ starts no formula."""
+    return text.replace("$", r"\$")
+
+
+def with_units(name: str, units: str, power: int = 1) -> str:
+    """An axis label of two lines, the units on the second: ``MSE``, ``(log2 enrichment)²``."""
+    return f"{name}\n({literal(units)}){'²' if power == 2 else ''}"
+
+
 def save_figure(figure: Figure, *paths: str | os.PathLike[str]) -> None:
-    """Save a figure to each path, in the format of its suffix, the same bytes at every run."""
-    for path in paths:
-        with mpl.rc_context(RC), atomic_path(path) as temporary:
-            suffix = temporary.suffix.lstrip(".")
-            # A time stamp would make equal figures differ.
-            metadata = {"CreationDate": None} if suffix == "pdf" else {"Software": None}
-            figure.savefig(temporary, format=suffix, metadata=metadata)
+    """Save a figure to each path, in the format of its suffix, the same bytes at every run.
+
+    The layout is settled at the first save; a figure is complete when it is saved.
+    """
+    with mpl.rc_context(RC):
+        # A second pass over a constrained layout moves it by a little.
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+        for path in paths:
+            with atomic_path(path) as temporary:
+                suffix = temporary.suffix.lstrip(".")
+                # A time stamp would make equal figures differ.
+                metadata = {"CreationDate": None} if suffix == "pdf" else {"Software": None}
+                figure.savefig(temporary, format=suffix, metadata=metadata)

@@ -1,0 +1,284 @@
+"""Panels of a figure, and how models, means and intervals are drawn in one."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.typing import LineStyleType
+
+from degu.plots.style import (
+    COLORS,
+    COLUMN_WIDTH,
+    LABELS,
+    LINES,
+    MARKERS,
+    PAGE_WIDTH,
+    literal,
+    new_figure,
+)
+from degu.plots.tables import mean_interval
+
+_DIGIT = 0.062  # inches, of a tick label's 7 points
+
+
+def target_panels(
+    targets: Sequence[str], rows: int, *, row_height: float = 1.55, columns: int = 3
+) -> tuple[Figure, np.ndarray]:
+    """A figure with a column of panels for each target.
+
+    What does not fit side by side continues below, so that the figure grows in height only.
+
+    Args:
+        targets: titles of the columns.
+        rows: panels of each target.
+        row_height: height of a panel in inches.
+        columns: most targets side by side.
+
+    Returns:
+        The figure and its axes (rows, len(targets)).
+    """
+    figure, axes = _blocks(targets, rows, 1, row_height, columns)
+    for panel in axes[:-1].flat:
+        panel.tick_params(labelbottom=False)
+    for panel in axes.flat:
+        panel.grid(axis="y", color="0.9", linewidth=0.6)
+        panel.set_axisbelow(True)
+    return figure, axes[:, :, 0]
+
+
+def row_panels(
+    targets: Sequence[str], panels: int, labels: Sequence[str], *, row_height: float
+) -> tuple[Figure, np.ndarray]:
+    """A figure with labelled rows, which all its panels share; more rows make it higher.
+
+    Args:
+        targets: titles of the panels.
+        panels: panels of each target, side by side.
+        labels: names of the rows, which lie at 0, 1, ... from the top.
+        row_height: height of a row in inches.
+
+    Returns:
+        The figure and its axes (len(targets), panels).
+    """
+    height = max(1.1, row_height * len(labels)) + 0.65
+    figure, axes = _blocks(targets, 1, panels, height, columns=4 // panels)
+    for panel in axes.flat:
+        panel.set_ylim(len(labels) - 0.5, -0.5)
+        first = panel.get_subplotspec().is_first_col()
+        panel.set_yticks(range(len(labels)), labels if first else [""] * len(labels))
+        panel.tick_params(axis="y", length=0)
+        for row in range(0, len(labels) if len(labels) > 1 else 0, 2):
+            panel.axhspan(row - 0.5, row + 0.5, color="0.95", linewidth=0, zorder=0)
+        panel.locator_params(axis="x", nbins=4)
+    return figure, axes[0]
+
+
+def _blocks(
+    targets: Sequence[str], rows: int, panels: int, row_height: float, columns: int
+) -> tuple[Figure, np.ndarray]:
+    """Axes (rows, len(targets), panels) in as few blocks of side-by-side targets as fit."""
+    blocks = math.ceil(len(targets) / columns)
+    columns = math.ceil(len(targets) / blocks)
+    width = COLUMN_WIDTH if columns == 1 else PAGE_WIDTH
+    figure = new_figure(width, blocks * rows * row_height + 0.9)
+    grid = figure.subplots(blocks * rows, columns * panels, squeeze=False)
+    axes = np.empty((rows, blocks * columns, panels), dtype=object)
+    for row, column in np.ndindex(grid.shape):
+        block, place = row // rows, column // panels
+        axes[row % rows, block * columns + place, column % panels] = grid[row, column]
+    for unused in axes[:, len(targets) :].flat:
+        unused.remove()
+    axes = axes[:, : len(targets)]
+    per_line = int(width / (columns * panels) / 0.085)
+    for title, panel in zip(np.repeat(targets, panels), axes[0].flat, strict=True):
+        panel.set_title(literal(textwrap.fill(str(title), per_line)))
+    return figure, axes
+
+
+def is_leftmost(axis: Axes) -> bool:
+    """Whether the panel is the first of its row, which carries the label of the row."""
+    specification = axis.get_subplotspec()
+    return specification is not None and specification.is_first_col()
+
+
+def tick_points(figure: Figure, axis: Axes, points: Iterable[float]) -> None:
+    """Ticks at the points of a sweep, labels at as many as fit beside each other."""
+    values = np.array(sorted(points))
+    places = values
+    if values[-1] > 20 * values[0]:
+        axis.set_xscale("log")
+        axis.minorticks_off()
+        places = np.log(values)
+    # Of the data, before the layout is constrained, which widens panels.
+    width = 0.9 * axis.get_position().width * figure.get_size_inches()[0]
+    inches = (places - places[0]) / (places[-1] - places[0]) * width
+    names = [f"{value:g}" for value in values]
+    shown: list[int] = []
+    for i in (0, len(values) - 1, *range(1, len(values) - 1)):
+        room = [abs(inches[i] - inches[j]) for j in shown]
+        need = [_DIGIT * ((len(names[i]) + len(names[j])) / 2 + 1) for j in shown]
+        if all(a >= b for a, b in zip(room, need, strict=True)):
+            shown.append(i)
+    axis.set_xticks(values, [name if i in shown else "" for i, name in enumerate(names)])
+
+
+def draw_curve(
+    axis: Axes,
+    rows: pd.DataFrame,
+    along: str,
+    series: str,
+    *,
+    line: LineStyleType | None = None,
+    hollow: bool = False,
+    band: bool = True,
+) -> None:
+    """Means of ``value`` at each point of ``along``, and the band of their 95% t-intervals.
+
+    A point with a single model has no band.
+    """
+    if rows.empty:
+        return
+    points, groups = zip(*rows.groupby(along)["value"], strict=True)
+    means, low, high = np.transpose([mean_interval(group.to_numpy()) for group in groups])
+    color = COLORS[series]
+    axis.plot(
+        points,
+        means,
+        marker=MARKERS[series],
+        linestyle=LINES[series] if line is None else line,
+        color=color,
+        markerfacecolor="white" if hollow else color,
+        markersize=3.5,
+        linewidth=1.2,
+        markeredgewidth=0.9,
+    )
+    if band and np.isfinite(low).any():
+        axis.fill_between(points, low, high, color=color, alpha=0.2, linewidth=0)
+
+
+def draw_reference(axis: Axes, rows: pd.DataFrame, series: str) -> None:
+    """The mean of models that do not depend on the horizontal axis, with its 95% t-interval."""
+    if rows.empty:
+        return
+    mean, low, high = mean_interval(rows["value"].to_numpy())
+    color = COLORS[series]
+    axis.axhline(mean, color=color, linestyle=LINES[series], linewidth=1.2)
+    if np.isfinite(low):
+        axis.axhspan(low, high, color=color, alpha=0.2, linewidth=0)
+
+
+def draw_models(
+    axis: Axes,
+    position: float,
+    rows: pd.DataFrame,
+    series: str,
+    *,
+    horizontal: bool = False,
+    hollow: bool = False,
+) -> None:
+    """A small mark for each model, a large one for their mean, a bar for its 95% t-interval.
+
+    Args:
+        position: place on the axis of categories.
+        horizontal: values lie along x rather than y.
+    """
+    if rows.empty:
+        return
+    values = rows["value"].to_numpy()
+    mean, low, _ = mean_interval(values)
+    color, marker = COLORS[series], MARKERS[series]
+    face = "white" if hollow else color
+
+    def place(values):
+        at = np.full(len(values), position)
+        return (values, at) if horizontal else (at, values)
+
+    if len(values) > 1:
+        axis.plot(
+            *place(values),
+            marker,
+            color=color,
+            markerfacecolor="none" if hollow else color,
+            markersize=2,
+            markeredgewidth=0.4,
+            alpha=0.45,
+        )
+    x, y = place(np.array([mean]))
+    error = mean - low if np.isfinite(low) else None
+    axis.errorbar(
+        x,
+        y,
+        xerr=error if horizontal else None,
+        yerr=None if horizontal else error,
+        fmt=marker,
+        color=color,
+        markerfacecolor=face,
+        markersize=4,
+        markeredgewidth=0.9,
+        capsize=2,
+        elinewidth=1,
+    )
+
+
+def series_in(rows: pd.DataFrame) -> list[str]:
+    """Series that the rows have, in the order in which they are drawn."""
+    present = set(rows["series"])
+    return [series for series in LABELS if series in present]
+
+
+def series_handle(
+    rows: pd.DataFrame, series: str, *, line: LineStyleType = "", marker: bool = True
+) -> Line2D:
+    """Legend entry of a series, with the number of models behind each of its points.
+
+    Args:
+        rows: what is drawn, so that the models of any series, target and arm can be counted.
+        line: line style; empty for marks alone.
+    """
+    own = rows[rows["series"] == series]
+    point = ["augmentation", "proportion", "size", "variant", "shift", "target"]
+    counts = own.groupby(point, dropna=False)["member"].nunique()
+    label = LABELS[series]
+    if series != "ensemble":
+        low, high = counts.min(), counts.max()
+        models = f"{low}" if low == high else f"{low}–{high}"
+        label += f", {models} {'model' if high == 1 else 'models'}"
+    return style_handle(label, series, line=line, marker=marker)
+
+
+def style_handle(
+    label: str, series: str, *, line: LineStyleType = "", marker: bool = True, hollow: bool = False
+) -> Line2D:
+    """Legend entry of a mark or line style."""
+    color = COLORS[series]
+    return Line2D(
+        [],
+        [],
+        color=color,
+        marker=MARKERS[series] if marker else "",
+        linestyle=line,
+        markersize=4,
+        markerfacecolor="white" if hollow else color,
+        markeredgewidth=0.9,
+        linewidth=1.2,
+        label=label,
+    )
+
+
+def add_legend(figure: Figure, handles: Sequence[Artist]) -> None:
+    """One legend for all panels, below them, and the labels of rows in line."""
+    narrow = figure.get_size_inches()[0] < PAGE_WIDTH
+    # Four in a line of three would leave one alone.
+    columns = 1 if narrow else 2 if len(handles) == 4 else 3
+    figure.legend(
+        handles=list(handles), loc="outside lower center", ncols=columns, handlelength=2.6
+    )
+    figure.align_ylabels()

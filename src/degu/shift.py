@@ -1,0 +1,584 @@
+"""Shifted sequences: test sequences made less and less like those that models are trained on.
+
+``shift.h5`` has a group for each kind of shift, with ``X`` (copies · N, L, 4), N being the number
+of test sequences: uint8 where all are one-hot, otherwise float32 (EvoAug may add noise); ``index``,
+the row in Test; ``copy``, from 1; and ``id`` where the data set has them. All of copy 1 comes
+first. Models predict each kind as they do the splits of a data set, and files of such predictions
+(:func:`degu.predictions.write_predictions`) carry the ``sha256`` of the ``shift.h5`` that they were
+made from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from degu.augment import (
+    Augmentation,
+    Augmenter,
+    DinucleotideShuffle,
+    RandomMutation,
+    RandomShuffle,
+)
+from degu.cards import Card
+from degu.dataset import ROWS_PER_CHUNK, open_hdf5, read_info, read_split, write_array
+from degu.errors import InputError
+from degu.files import atomic_path
+from degu.heads import Heads
+from degu.metrics import eval_regression, in_std_units
+from degu.predictions import SHARED, read_ensemble, read_predictions, write_predictions
+from degu.summary import Identity, spread_rows, tidy
+from degu.sweep import derive_seed
+from degu.uncertainty import ensemble_mean, uncertainty_std
+
+PathLike = str | os.PathLike[str]
+
+SHIFTS = ("small", "moderate", "large", "dinucleotide")
+"""Kinds of shift."""
+
+NO_SHIFT = "none"
+"""What the test sequences themselves are called beside the kinds of shift."""
+
+BLOCK = 4096
+"""Sequences shifted at once, to bound memory. The numbers that a sequence draws depend on it, so
+that another value is another version of the science."""
+
+QUANTILES = {"Q05": 0.05, "Q25": 0.25, "Q50": 0.5, "Q75": 0.75, "Q95": 0.95}
+
+_TEST = "Test"
+# Fields of a card that, beside those of its ensemble, say which model made predictions.
+_OWN = ("member", "seed", "variant")
+_MAKE_AGAIN = "delete it and let the workflow make it again"
+
+
+class ShiftInfo(NamedTuple):
+    """What a ``shift.h5`` says of itself.
+
+    Attributes:
+        kinds: its kinds of shift, in the order of the config.
+        copies: shifted copies of the test set in each kind.
+        n_test: test sequences.
+        sha256: hash of its content.
+        dataset_sha256: of the data set whose test sequences were shifted.
+    """
+
+    kinds: tuple[str, ...]
+    copies: int
+    n_test: int
+    sha256: str
+    dataset_sha256: str
+
+
+class Shifted(NamedTuple):
+    """Sequences of one kind of shift; n = copies · N.
+
+    Attributes:
+        x: (n, L, 4), uint8 one-hot, or float32 if there is noise on any.
+        index: (n,) row in Test.
+        copy: (n,) from 1.
+        id: (n,) strings, or None.
+    """
+
+    x: np.ndarray
+    index: np.ndarray  # type: ignore[assignment]  # the column's name; nobody searches this tuple
+    copy: np.ndarray
+    id: np.ndarray | None
+
+
+def write_shift(
+    path: PathLike,
+    dataset: PathLike,
+    *,
+    settings: Mapping[str, Any],
+    evoaug: Mapping[str, Any] | None,
+    seed: int,
+) -> None:
+    """Shift the test sequences of a data set, and write them whole or not at all.
+
+    Each copy of each kind has a seed of its own, so that one more changes no other.
+
+    Args:
+        path: the file to write.
+        dataset: the study's ``dataset.h5``.
+        settings: the config's ``shift``: ``kinds``, ``copies``, ``mutagenesis`` (expected share of
+            positions that change) and ``per_sequence`` (augmentations in the kind moderate).
+        evoaug: the config's ``evoaug``; only the kind moderate needs it.
+        seed: the study's seed.
+
+    Raises:
+        InputError: for an unknown kind, or settings that an augmentation cannot have.
+    """
+    shifts = {kind: _shift(kind, settings, evoaug) for kind in settings["kinds"]}
+    info = read_info(dataset)
+    test = read_split(dataset, _TEST, fields=("x", "id"))
+    n, copies = len(test), settings["copies"]
+    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        for kind, (shift, description) in shifts.items():
+            seeds = [derive_seed(seed, "shift", kind=kind, copy=i + 1) for i in range(copies)]
+            group = file.create_group(kind)
+            write_array(group, "index", np.tile(np.arange(n), copies))
+            write_array(group, "copy", np.repeat(np.arange(1, copies + 1), n))
+            if test.id is not None:
+                write_array(group, "id", np.tile(test.id, copies))
+            _write_sequences(group, (copies * n, *info.input_shape), test.x, shift, seeds)
+            group.attrs.update(description=description, sha256=_content_sha256(group))
+        file.attrs.update(
+            dataset_sha256=info.sha256,
+            sha256=_file_sha256(info.sha256, {kind: file[kind].attrs["sha256"] for kind in shifts}),
+            settings=json.dumps(settings),
+            evoaug=json.dumps(evoaug),
+            seed=seed,
+        )
+
+
+def _shift(
+    kind: str, settings: Mapping[str, Any], evoaug: Mapping[str, Any] | None
+) -> tuple[Augmentation, str]:
+    """The augmentation that makes one kind of shift, and what it does in words."""
+    if kind == "small":
+        fraction = settings["mutagenesis"]
+        mutation = RandomMutation(fraction)
+        return mutation, f"random mutation of an expected share of {fraction:g} of the positions"
+    if kind == "moderate":
+        section = {"augmentations": (), **(evoaug or {})}
+        drawn, listed = settings["per_sequence"], len(section["augmentations"])
+        if drawn > listed:
+            raise InputError(
+                f"shift.per_sequence: {drawn} is more than the {listed} of evoaug.augmentations; "
+                "write a smaller number or list more."
+            )
+        section |= {"per_batch": drawn, "hard": True, "each_sequence": True}
+        described = f"EvoAug with {drawn} of the study's augmentations, drawn for each sequence"
+        return Augmenter.from_config(section), described
+    if kind == "large":
+        return RandomShuffle(), "positions shuffled"
+    if kind == "dinucleotide":
+        return DinucleotideShuffle(), "shuffled with the number of every dinucleotide kept"
+    raise InputError(f"shift.kinds: there is no kind {kind}; use some of {', '.join(SHIFTS)}.")
+
+
+def _write_sequences(
+    group: h5py.Group,
+    shape: tuple[int, ...],
+    x: np.ndarray,
+    shift: Augmentation,
+    seeds: Sequence[int],
+) -> None:
+    """Write ``X`` of one kind: a shifted copy of x (N, L, 4) for each seed."""
+
+    def blocks() -> Iterator[np.ndarray]:
+        for seed in seeds:
+            rng = np.random.default_rng(seed)
+            for start in range(0, len(x), BLOCK):
+                yield shift(x[start : start + BLOCK], rng)
+
+    # The type has to be known before anything is written, and drawing twice needs no memory.
+    stored = group.create_dataset(
+        "X",
+        shape,
+        np.uint8 if all(map(_is_one_hot, blocks())) else np.float32,
+        chunks=(min(shape[0], ROWS_PER_CHUNK), *shape[1:]),
+        compression="gzip",
+        compression_opts=4,
+        track_times=False,
+    )
+    start = 0
+    for block in blocks():
+        stored[start : start + len(block)] = block.astype(stored.dtype)
+        start += len(block)
+
+
+def _is_one_hot(x: np.ndarray) -> bool:
+    return bool(((x == 0) | (x == 1)).all() and (x.sum(axis=2) <= 1).all())
+
+
+def _content_sha256(group: h5py.Group) -> str:
+    """Hash of the arrays of one kind, whatever their compression."""
+    digest = hashlib.sha256()
+    for key in sorted(group):
+        stored = group[key]
+        digest.update(f"{key}{stored.shape}{stored.dtype}".encode())
+        values = stored.asstr() if key == "id" else stored
+        for start in range(0, len(stored), BLOCK):
+            block = values[start : start + BLOCK]
+            digest.update(json.dumps(list(block)).encode() if key == "id" else block.data)
+    return digest.hexdigest()
+
+
+def _file_sha256(dataset_sha256: str, by_kind: Mapping[str, str]) -> str:
+    return hashlib.sha256(
+        json.dumps([dataset_sha256, by_kind], sort_keys=True).encode()
+    ).hexdigest()
+
+
+def read_shift_info(path: PathLike, dataset_sha256: str | None = None) -> ShiftInfo:
+    """What the file at ``path`` says of itself.
+
+    Args:
+        path: a ``shift.h5``.
+        dataset_sha256: of the data set that it must have been made for; None takes any.
+
+    Raises:
+        InputError: if it is not a whole ``shift.h5``, or of another data set.
+    """
+    with open_hdf5(path) as file:
+        try:
+            kinds = tuple(json.loads(file.attrs["settings"])["kinds"])
+            by_kind = {kind: str(file[kind].attrs["sha256"]) for kind in kinds}
+            copy = file[kinds[0]]["copy"]
+            info = ShiftInfo(
+                kinds=kinds,
+                copies=int(copy[-1]),
+                n_test=len(copy) // int(copy[-1]),
+                sha256=str(file.attrs["sha256"]),
+                dataset_sha256=str(file.attrs["dataset_sha256"]),
+            )
+            whole = info.sha256 == _file_sha256(info.dataset_sha256, by_kind)
+        except (LookupError, OSError, ValueError):
+            whole = False
+    if not whole:
+        raise InputError(f"{path} is not a whole file of shifted sequences; {_MAKE_AGAIN}.")
+    if dataset_sha256 not in (None, info.dataset_sha256):
+        raise InputError(f"{path} was made for another data set; {_MAKE_AGAIN}.")
+    return info
+
+
+def shift_kinds(path: PathLike) -> tuple[str, ...]:
+    """Kinds of shift in a ``shift.h5``, in the order of the config it was made with."""
+    return read_shift_info(path).kinds
+
+
+def read_shift(path: PathLike, kind: str, dataset_sha256: str | None = None) -> Shifted:
+    """Sequences of one kind of shift.
+
+    Args:
+        path: file of :func:`write_shift`.
+        kind: one of :data:`SHIFTS` that it has.
+        dataset_sha256: of the data set that it must have been made for; None takes any.
+
+    Raises:
+        InputError: if the file is not there, not whole or of another data set, or lacks the kind.
+    """
+    info = read_shift_info(path, dataset_sha256)
+    if kind not in info.kinds:
+        raise InputError(
+            f"{path} has no sequences of the kind {kind}, only of {', '.join(info.kinds)}; add it "
+            "to shift.kinds and run the workflow again."
+        )
+    with open_hdf5(path) as file:
+        group = file[kind]
+        try:
+            whole = _content_sha256(group) == group.attrs["sha256"]
+            shifted = Shifted(
+                x=group["X"][:],
+                index=group["index"][:],
+                copy=group["copy"][:],
+                id=group["id"].asstr()[:] if "id" in group else None,
+            )
+        except (KeyError, OSError, ValueError):
+            whole = False
+    if not whole:
+        raise InputError(f"{path}: {kind} is not as it was written; {_MAKE_AGAIN}.")
+    return shifted
+
+
+def ensemble_shift(
+    path: PathLike, members: Sequence[PathLike], shift: PathLike, **expected: object
+) -> None:
+    """Write an ensemble's mean and std (ddof 0) on shifted sequences, (n, 2T) for each kind.
+
+    The file is one of predictions, with the heads of a std student and a card of its own: role
+    ``ensemble``, the number of members as its size, member and seed 0.
+
+    Args:
+        path: the file to write.
+        members: predictions of each teacher on ``shift``.
+        shift: the study's ``shift.h5``.
+        expected: fields of the members' cards and the values they must have.
+
+    Raises:
+        InputError: if the members are not the expected ones, or their predictions not of
+            ``shift``; names the file.
+    """
+    info = read_shift_info(shift)
+    predictions, card = read_ensemble(
+        members,
+        info.kinds,
+        shift_sha256=info.sha256,
+        **{"role": "teacher", "dataset_sha256": info.dataset_sha256, **expected},
+    )
+    means = card.heads.slice("mean")
+    values = {
+        kind: np.concatenate([f(stack[..., means]) for f in (ensemble_mean, uncertainty_std)], -1)
+        for kind, stack in predictions.items()
+    }
+    card = replace(
+        card,
+        heads=Heads.student(card.heads.targets, "std"),
+        role="ensemble",
+        size=len(members),
+        member=0,
+        seed=0,
+    )
+    write_predictions(path, values, card, shift_sha256=info.sha256)
+
+
+Member = tuple[PathLike, PathLike, Identity]
+"""Predictions of a member on shifted sequences, on the splits of the data set, and who it is."""
+
+
+def evaluate_shift(
+    arm: Identity,
+    *,
+    shift: PathLike,
+    teachers: Iterable[Member],
+    ensemble: PathLike,
+    students: Iterable[Member],
+) -> pd.DataFrame:
+    """What the models of one arm predict on shifted test sequences, and on the test set itself.
+
+    Copies are pooled. Of each shift (``none`` for the test set itself) and target there are
+
+    - for every teacher and student and for the ensemble, head ``mean``: ``Mean`` and quantiles
+      ``Q05`` to ``Q95`` of the predicted activity, and for teachers and students
+      ``MSE_to_ensemble``, the mean squared difference from the mean of the arm's teachers;
+    - for the ensemble and for students, head ``std``: ``Mean``, with ddof 0 and 1 (students learn
+      the std with ddof 0, so that their other number is √(n/(n−1)) times that);
+    - for students, head ``std``: ``Pearson`` and ``Spearman`` correlation with the ensemble's std
+      on the same sequences, and ``MSE``, with ddof 0 and 1.
+
+    Args:
+        arm: its ``augmentation``, ``proportion`` and ``size`` n.
+        shift: the study's ``shift.h5``.
+        teachers: members 1 to n; their identity is ``member``.
+        ensemble: file of :func:`ensemble_shift`.
+        students: likewise; their identity is ``member``, ``uncertainty`` and, with dynamic
+            augmentation, ``variant``. An identity may repeat the arm.
+
+    Returns:
+        Rows of the summary (:data:`degu.summary.COLUMNS`).
+
+    Raises:
+        InputError: if a file is not of this arm, member, data set or ``shift.h5``; names it.
+        ValueError: if the teachers are not members 1 to n.
+    """
+    arm = {name: arm[name] for name in ("augmentation", "proportion", "size")}
+    info = read_shift_info(shift)
+    shared: dict[str, object] = {
+        "augmentation": arm["augmentation"],
+        "proportion": arm["proportion"],
+        "dataset_sha256": info.dataset_sha256,
+    }
+    first: Card | None = None
+    activities: dict[int, dict[str, np.ndarray]] = {}
+    for shifted, plain, identity in teachers:
+        predictions, card = _read_member(
+            shifted, plain, info, role="teacher", member=identity["member"], size=None, **shared
+        )
+        first = first or card
+        card.check(shifted, **{name: getattr(first, name) for name in SHARED})
+        columns = card.heads.slice("mean")
+        activities[card.member] = {name: p[..., columns] for name, p in predictions.items()}
+    if first is None or sorted(activities) != list(range(1, arm["size"] + 1)):
+        raise ValueError(
+            f"An ensemble of {arm['size']} has teachers 1 to {arm['size']}, but got "
+            f"{sorted(activities)}."
+        )
+    targets = first.heads.targets
+    stacks = {
+        name: np.stack([activity[name] for activity in activities.values()])
+        for name in (NO_SHIFT, *info.kinds)
+    }
+    mean = {name: _flat(ensemble_mean(stack)) for name, stack in stacks.items()}
+    std = {name: _flat(uncertainty_std(stack)) for name, stack in stacks.items()}
+    _check_ensemble(ensemble, info, mean, std, first, size=arm["size"], **shared)
+
+    frames = []
+    for name in (NO_SHIFT, *info.kinds):
+        who = {"role": "ensemble", **arm, "shift": name}
+        frames += [
+            distribution_rows(mean[name], targets, who),
+            spread_rows(std[name], targets, who),
+        ]
+        for member, activity in activities.items():
+            who = {"role": "teacher", **arm, "member": member, "shift": name}
+            values = _flat(activity[name])
+            frames += [
+                distribution_rows(values, targets, who),
+                _error_rows(values, mean[name], targets, who),
+            ]
+    for shifted, plain, identity in students:
+        who = {"member": identity["member"], "variant": identity.get("variant")}
+        heads = Heads.student(targets, identity["uncertainty"])
+        predictions, _ = _read_member(
+            shifted, plain, info, role="student", size=arm["size"], heads=heads, **who, **shared
+        )
+        who = {"role": "student", **arm, **who, "uncertainty": identity["uncertainty"]}
+        for name, values in predictions.items():
+            who["shift"] = name
+            in_std, values = in_std_units(heads, values)
+            own_mean, own_std = (_flat(values[..., in_std.slice(k)]) for k in ("mean", "std"))
+            frames += [
+                distribution_rows(own_mean, targets, who),
+                _error_rows(own_mean, mean[name], targets, who),
+                spread_rows(own_std, targets, who),
+                _fidelity_rows(own_std, std[name], targets, who),
+            ]
+    return pd.concat(frames, ignore_index=True)
+
+
+def predicted_activities(
+    *, shift: PathLike, teachers: Iterable[Member], ensemble: PathLike, students: Iterable[Member]
+) -> dict[str, dict[str, np.ndarray]]:
+    """What one arm's models predict, for a look at its distribution.
+
+    Args:
+        shift, teachers, ensemble, students: as for :func:`evaluate_shift`, which checks them.
+
+    Returns:
+        For ``teacher``, ``ensemble``, ``student std`` and ``student logvar``, of each shift (and
+        ``none``) the activities (n, T); those of single models are pooled. Students with dynamic
+        augmentation are left out.
+    """
+    info = read_shift_info(shift)
+    pooled: dict[str, dict[str, list[np.ndarray]]] = {}
+
+    def add(series: str, predictions: Mapping[str, np.ndarray], card: Card) -> None:
+        for name, values in predictions.items():
+            means = _flat(values[..., card.heads.slice("mean")])
+            pooled.setdefault(series, {}).setdefault(name, []).append(means)
+
+    unshifted = []
+    for shifted, plain, identity in teachers:
+        predictions, card = _read_member(shifted, plain, info, role="teacher")
+        add("teacher", predictions, card)
+        unshifted.append(pooled["teacher"][NO_SHIFT][-1])
+    predictions, card = read_predictions(ensemble, info.kinds, shift_sha256=info.sha256)
+    add("ensemble", predictions, card)
+    pooled["ensemble"] = {NO_SHIFT: [np.mean(unshifted, axis=0)], **pooled["ensemble"]}
+    for shifted, plain, identity in students:
+        if not identity.get("variant"):
+            add(
+                f"student {identity['uncertainty']}",
+                *_read_member(shifted, plain, info, role="student"),
+            )
+    return {
+        series: {name: np.concatenate(values) for name, values in by_shift.items()}
+        for series, by_shift in pooled.items()
+    }
+
+
+def _read_member(
+    shifted: PathLike, plain: PathLike, info: ShiftInfo, **expected: object
+) -> tuple[dict[str, np.ndarray], Card]:
+    """A member's predictions (n, heads) of the test set and of each kind of shift, and its card."""
+    predictions, card = read_predictions(shifted, info.kinds, shift_sha256=info.sha256)
+    card.check(shifted, **expected)
+    on_splits, same = read_predictions(plain, (_TEST,))
+    same.check(plain, **{name: getattr(card, name) for name in (*SHARED, *_OWN)})
+    _check_rows(plain, on_splits, info.n_test)
+    _check_rows(shifted, predictions, info.n_test * info.copies)
+    return {NO_SHIFT: on_splits[_TEST], **predictions}, card
+
+
+def _check_rows(path: PathLike, predictions: Mapping[str, np.ndarray], n: int) -> None:
+    for name, values in predictions.items():
+        if len(values) != n:
+            raise InputError(
+                f"{path}: {name} has {len(values)} rows, where {n} are needed; {_MAKE_AGAIN}."
+            )
+
+
+def _check_ensemble(
+    path: PathLike,
+    info: ShiftInfo,
+    mean: Mapping[str, np.ndarray],
+    std: Mapping[str, np.ndarray],
+    first: Card,
+    **expected: object,
+) -> None:
+    """Refuse a file that is not the mean and std (n, T) of these teachers."""
+    predictions, card = read_predictions(path, info.kinds, shift_sha256=info.sha256)
+    heads = Heads.student(first.heads.targets, "std")
+    card.check(path, role="ensemble", heads=heads, **expected)
+    for kind, values in predictions.items():
+        for name, wanted in (("mean", mean[kind]), ("std", std[kind])):
+            got = _flat(values[..., heads.slice(name)])
+            if got.shape != wanted.shape or not np.allclose(got, wanted, rtol=1e-5, atol=1e-6):
+                raise InputError(
+                    f"{path}: {kind} is not the {name} of this arm's teachers; {_MAKE_AGAIN}."
+                )
+
+
+def _flat(values: np.ndarray) -> np.ndarray:
+    """(n, T) float64; positions of profile data are pooled with the sequences."""
+    return np.asarray(values, dtype=np.float64).reshape(-1, values.shape[-1])
+
+
+def distribution_rows(
+    values: np.ndarray, targets: Iterable[str], identity: Identity
+) -> pd.DataFrame:
+    """Mean and quantiles of activities, measured or predicted.
+
+    Args:
+        values: (n, T), units of the target.
+        targets: names of its columns.
+        identity: what they belong to.
+    """
+    columns = dict(zip(targets, _flat(values).T, strict=True))
+    return tidy(
+        {**identity, "target": target, "head": "mean", "metric": metric, "value": float(value)}
+        for target, column in columns.items()
+        for metric, value in zip(
+            ("Mean", *QUANTILES),
+            (column.mean(), *np.quantile(column, list(QUANTILES.values()))),
+            strict=True,
+        )
+    )
+
+
+def assay_rows(dataset: PathLike) -> pd.DataFrame:
+    """Mean and quantiles of the measured activities of the test set, with the role ``assay``."""
+    y = read_split(dataset, _TEST, fields=("y",)).y
+    return distribution_rows(y, read_info(dataset).targets, {"role": "assay"})
+
+
+def _error_rows(
+    values: np.ndarray, mean: np.ndarray, targets: Sequence[str], identity: Identity
+) -> pd.DataFrame:
+    """How far activities (n, T) are from the ensemble's."""
+    errors = np.mean((values - mean) ** 2, axis=0)
+    row = {**identity, "head": "mean", "metric": "MSE_to_ensemble"}
+    return tidy(
+        {**row, "target": target, "value": float(error)}
+        for target, error in zip(targets, errors, strict=True)
+    )
+
+
+def _fidelity_rows(
+    values: np.ndarray, std: np.ndarray, targets: Sequence[str], identity: Identity
+) -> pd.DataFrame:
+    """How well stds (n, T) agree with the ensemble's, both with ddof 0."""
+    scores = eval_regression(std, values)
+    size = identity["size"]
+    rows: list[dict[str, Any]] = []
+    for column, target in enumerate(targets):
+        row = {**identity, "target": target, "head": "std"}
+        rows += [
+            {**row, "metric": metric, "value": float(scores[metric][column])}
+            for metric in ("Pearson", "Spearman")
+        ]
+        error = float(scores["MSE"][column])
+        rows += [
+            {**row, "metric": "MSE", "ddof": ddof, "value": error * factor}
+            for ddof, factor in ((0, 1.0), (1, size / (size - 1)))
+        ]
+    return tidy(rows)

@@ -1,0 +1,268 @@
+"""What holds for every figure: its size, legible text, nothing over another, the same bytes."""
+
+import hashlib
+import itertools
+import math
+import re
+import warnings
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from conftest import run_python
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.image import imread
+from matplotlib.text import Text
+from studies import GRID, ONE, SHIFTS, VARIANTS, make_summary
+
+from degu.errors import InputError
+from degu.files import write_csv
+from degu.plots import FIGURES
+from degu.plots.shifts import plot_shift_distribution
+from degu.plots.style import COLORS, LABELS, LINES, MARKERS, save_figure
+from degu.summary import tidy
+
+UNITS = "log2 enrichment"
+SMALL = (
+    ("standard", 1.0, 2),
+    ("standard", 1.0, 3),
+    ("standard", 0.25, 3),
+    ("evoaug", 1.0, 3),
+)
+LONG = ("leaf", "proto\u00adplast", "a target with a long name, in HepG2 cells")
+STUDIES = {
+    "grid": {"dynamic": {("standard", 1.0, 10): VARIANTS}, "shifts": SHIFTS},
+    "one target": {
+        "targets": ("activity",),
+        "dynamic": {("standard", 1.0, 10): VARIANTS},
+        "shifts": SHIFTS,
+    },
+    "three targets": {
+        "targets": LONG,
+        "kinds": ("std",),
+        "dynamic": {("standard", 1.0, 10): VARIANTS},
+        "shifts": SHIFTS,
+    },
+    "small": {
+        "arms": SMALL,
+        "students": 2,
+        "dynamic": {SMALL[1]: ("mutagenesis",)},
+        "shifts": SHIFTS[:3],
+    },
+    "five targets": {
+        "arms": SMALL,
+        "targets": tuple("abcde"),
+        "students": 3,
+        "dynamic": {SMALL[1]: ("mutagenesis",)},
+        "shifts": SHIFTS,
+    },
+}
+
+
+def draw_distribution(targets):
+    rng = np.random.default_rng(0)
+    assay = rng.normal(0, 2, (400, len(targets)))
+    made = {
+        name: {shift: assay * (1 - 0.15 * i) for i, shift in enumerate(SHIFTS)}
+        for name in ("teacher", "ensemble", "student std")
+    }
+    return plot_shift_distribution(assay, made, targets, UNITS)
+
+
+@pytest.fixture(scope="module", params=STUDIES)
+def study(request):
+    options = {"arms": GRID, "targets": ("Dev", "Hk"), **STUDIES[request.param]}
+    return make_summary(**options)
+
+
+def shown_ticks(axis):
+    """Tick labels that are drawn: within the axis's limits, and not switched off."""
+    low, high = sorted(axis.get_view_interval())
+    slack = 1e-9 * (high - low)
+    ticks = zip(axis.get_majorticklocs(), axis.get_major_ticks(), strict=True)
+    labels = [tick.label1 for at, tick in ticks if low - slack <= at <= high + slack]
+    return [label for label in labels if label.get_visible()]
+
+
+def texts_of(figure):
+    """Every text that is drawn."""
+    texts = [text for axis in figure.axes for text in (axis.xaxis.label, axis.yaxis.label)]
+    texts += [axis.title for axis in figure.axes]
+    texts += figure.texts + [figure._suptitle] * (figure.get_suptitle() != "")
+    texts += [text for legend in figure.legends for text in legend.get_texts()]
+    for axis in figure.axes:
+        texts += shown_ticks(axis.xaxis) + shown_ticks(axis.yaxis)
+    return [text for text in dict.fromkeys(texts) if text.get_text().strip()]
+
+
+def check_layout(figure):
+    canvas = FigureCanvasAgg(figure)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        canvas.draw()
+    renderer = canvas.get_renderer()
+    width, height = figure.get_size_inches()
+    assert width <= 7.05
+    assert all(text.get_fontsize() >= 6 for text in figure.findobj(Text))
+    texts = texts_of(figure)
+    boxes = [text.get_window_extent(renderer) for text in texts]
+    for text, box in zip(texts, boxes, strict=True):
+        assert box.x0 >= -0.5, text
+        assert box.y0 >= -0.5, text
+        assert box.x1 <= width * figure.dpi + 0.5, text
+        assert box.y1 <= height * figure.dpi + 0.5, text
+    rotated = {text for text in texts if text.get_rotation() not in (0, 90)}
+    for (a, box), (b, other) in itertools.combinations(zip(texts, boxes, strict=True), 2):
+        if not {a, b} <= rotated:
+            assert not box.padded(-0.5).overlaps(other.padded(-0.5)), (a, b)
+    for axis in figure.axes:
+        along_x = [t for t in shown_ticks(axis.xaxis) if t.get_text()]
+        for a, b in itertools.pairwise(along_x):
+            size = a.get_fontsize() / 72 * figure.dpi
+            if a in rotated:
+                # Of parallel slanted labels, boxes may overlap where the lines of text do not.
+                first, second = (t.get_transform().transform(t.get_position()) for t in (a, b))
+                slant = math.sin(math.radians(a.get_rotation()))
+                assert (second[0] - first[0]) * slant > size
+            else:
+                gap = b.get_window_extent(renderer).x0 - a.get_window_extent(renderer).x1
+                assert gap > 0.4 * size, (a, b)
+    (legend,) = figure.legends
+    box = legend.get_window_extent(renderer)
+    assert box.x0 >= -0.5
+    assert box.x1 <= width * figure.dpi + 0.5
+    panels = [axis.get_window_extent(renderer) for axis in figure.axes]
+    for axis, panel in zip(figure.axes, panels, strict=True):
+        assert not box.overlaps(axis.get_tightbbox(renderer))
+        assert panel.width / figure.dpi > 0.8
+        assert panel.height / figure.dpi > 0.75
+    for a, b in itertools.combinations(panels, 2):
+        assert not a.overlaps(b)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_text_is_legible_and_by_itself(study, name):
+    check_layout(FIGURES[name](study, UNITS))
+
+
+@pytest.mark.parametrize("targets", [("activity",), ("Dev", "Hk"), LONG, tuple("abcde")])
+def test_distributions_are_legible(targets):
+    check_layout(draw_distribution(targets))
+
+
+def test_a_single_arm_is_legible():
+    for targets in (("Dev", "Hk"), ("activity",)):
+        for kinds in (("std",), ()):
+            summary = make_summary(ONE, targets, kinds=kinds, students=2)
+            check_layout(FIGURES["performance"](summary, UNITS))
+
+
+RELEVANT = {
+    "evoaug": lambda s: s["variant"].isna() & s["shift"].isna(),
+    "dynamic_augmentation": lambda s: s["shift"].isna() & s["role"].isin(["student", "ensemble"]),
+    "shift": lambda s: s["shift"].notna(),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_rows_of_other_analyses_leave_no_trace(name):
+    options = STUDIES["small"] | {"students": 3}
+    summary = make_summary(**options)
+    relevant = RELEVANT.get(
+        name, lambda s: s["stage"].isna() & s["variant"].isna() & s["shift"].isna()
+    )(summary) & (summary["role"] != "assay")
+    assert 0 < relevant.sum() < len(summary)
+    poisoned = summary.assign(value=summary["value"].where(relevant, 1e6))
+    figures = [FIGURES[name](rows, UNITS) for rows in (summary, poisoned, summary[relevant])]
+    data, *others = (
+        [
+            [axis.get_ylim() for axis in figure.axes],
+            [axis.get_xlim() for axis in figure.axes],
+            [line.get_xydata().tolist() for axis in figure.axes for line in axis.lines],
+            [text.get_text() for text in figure.findobj(Text)],
+        ]
+        for figure in figures
+    )
+    assert others == [data, data]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_an_empty_summary_is_one_sentence(name):
+    with pytest.raises(InputError) as error:
+        FIGURES[name](tidy([]), UNITS)
+    assert re.fullmatch(r"[A-Z][^\n]*[^.\n]\.", str(error.value))
+
+
+def test_series_differ_in_more_than_colour():
+    for looks in (COLORS, MARKERS, LABELS):
+        assert list(looks) == list(LABELS)
+        assert len(set(looks.values())) == len(LABELS)
+    assert set(LINES) == set(LABELS)
+
+
+def test_a_figure_leaves_global_settings_alone(tmp_path):
+    with mpl.rc_context({"font.size": 33.0, "savefig.dpi": 71.0}):
+        before = dict(mpl.rcParams)
+        summary = make_summary(**STUDIES["small"])
+        for draw in FIGURES.values():
+            save_figure(draw(summary, UNITS), tmp_path / "figure.png")
+        assert dict(mpl.rcParams) == before
+
+
+DRAW = """
+import sys
+from pathlib import Path
+import pandas as pd
+from degu.plots import FIGURES
+from degu.plots.style import save_figure
+
+summary, folder = pd.read_csv(sys.argv[1]), Path(sys.argv[2])
+for name, draw in FIGURES.items():
+    save_figure(draw(summary, sys.argv[3]), folder / f"{name}.pdf", folder / f"{name}.png")
+"""
+
+
+def test_a_second_run_draws_the_same_bytes(tmp_path):
+    """Also from the file instead of the table in memory, and in another process."""
+    summary = make_summary(**STUDIES["small"])
+    write_csv(summary, tmp_path / "summary.csv")
+    names = [f"{name}.{suffix}" for name in FIGURES for suffix in ("pdf", "png")]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for name, draw in FIGURES.items():
+            figure = draw(summary, UNITS)
+            save_figure(figure, *(tmp_path / "first" / f"{name}.{kind}" for kind in ("pdf", "png")))
+            save_figure(figure, tmp_path / "second" / f"{name}.pdf")
+    process = run_python(
+        *(DRAW, tmp_path / "summary.csv", tmp_path / "third", UNITS),
+        cwd=tmp_path,
+        PYTHONHASHSEED="7",
+        TZ="Asia/Tokyo",
+    )
+    assert process.returncode == 0, process.stderr
+    assert process.stderr == ""
+    for folder in ("first", "third"):
+        assert sorted(path.name for path in (tmp_path / folder).iterdir()) == sorted(names)
+    for name in names:
+        saved = sorted(tmp_path.glob(f"*/{name}"))
+        assert len(saved) == (3 if name.endswith("pdf") else 2)
+        assert len({hashlib.sha256(path.read_bytes()).hexdigest() for path in saved}) == 1, name
+        if name.endswith("pdf"):
+            assert (tmp_path / "first" / name).read_bytes().startswith(b"%PDF-")
+        else:
+            picture = imread(tmp_path / "first" / name)
+            assert picture.shape[1] == 1400  # 7 inches
+            assert picture.std() > 0
+
+
+def test_distributions_of_many_sequences_are_small_files(tmp_path):
+    rng = np.random.default_rng(0)
+    made = {
+        name: {shift: rng.normal(0, 1, (40_000, 2)) for shift in SHIFTS}
+        for name in ("teacher", "ensemble", "student std")
+    }
+    figure = plot_shift_distribution(rng.normal(0, 1, (40_000, 2)), made, ("Dev", "Hk"), UNITS)
+    paths = [tmp_path / "one.pdf", tmp_path / "two.pdf"]
+    save_figure(figure, *paths)
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    assert paths[0].stat().st_size < 150_000

@@ -1,0 +1,208 @@
+"""Figures of shifted sequences: boxes over models, and distributions of predictions."""
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.patches import PathPatch
+from studies import GRID, SHIFTS, VARIANTS, Table, curves, legend_labels, make_summary
+
+import degu.shift
+from degu.errors import InputError
+from degu.plots.shifts import SHIFTS as DRAWN
+from degu.plots.shifts import plot_shift, plot_shift_distribution
+from degu.plots.style import COLORS, LABELS, MARKERS
+
+UNITS = "log2 enrichment"
+TARGETS = ("Dev", "Hk")
+STUDENTS = ("student std", "student logvar")
+LARGE = ("standard", 1.0, 25)
+
+
+def color(series):
+    return COLORS[series].lower()
+
+
+def boxes(axis):
+    """{(category, colour): (lower quartile, upper quartile)} of the boxes of a panel."""
+    found = {}
+    for patch in axis.patches:
+        if isinstance(patch, PathPatch):
+            x, y = patch.get_path().vertices[:-1].T
+            found[round(x.mean()), to_hex(patch.get_edgecolor())] = (y.min(), y.max())
+    return found
+
+
+def box_lines(axis):
+    """{(category, colour): all y of a box's median, caps and whiskers}."""
+    found = {}
+    for line in axis.lines:
+        if line.get_marker() in ("None", "", None):
+            key = (round(np.mean(line.get_xdata())), to_hex(line.get_color()))
+            found.setdefault(key, set()).update(round(float(y), 9) for y in line.get_ydata())
+    return found
+
+
+def points(axis):
+    """{(category, colour): values of single models}."""
+    return {
+        (round(np.mean(line.get_xdata())), to_hex(line.get_color())): list(line.get_ydata())
+        for line in axis.lines
+        if line.get_markersize() == 2 and line.get_marker() != "None"
+    }
+
+
+@pytest.mark.parametrize("shifts", [SHIFTS, ("none", "moderate")])
+def test_boxes_over_models(shifts):
+    summary = make_summary(
+        GRID, students=4, dynamic={LARGE: VARIANTS[:1]}, shifts=shifts, extra_teachers=1
+    )
+    table = Table(summary)
+    figure = plot_shift(summary, UNITS)
+    axes = np.array(figure.axes).reshape(2, 2)
+    for column, target in enumerate(TARGETS):
+        for axis, names, head, metric, ddof in (
+            (axes[0, column], ("teacher", *STUDENTS), "mean", "MSE_to_ensemble", None),
+            (axes[1, column], STUDENTS, "std", "Mean", 0),
+        ):
+            identity = {"target": target, "head": head, "metric": metric, "ddof": ddof}
+            wanted = {
+                (x, color(name)): table(
+                    role=name.split()[0],
+                    uncertainty=name.partition(" ")[2] or None,
+                    **dict(zip(("augmentation", "proportion", "size"), LARGE, strict=True)),
+                    shift=shift,
+                    **identity,
+                )
+                for x, shift in enumerate(shifts)
+                for name in names
+            }
+            assert set(boxes(axis)) == set(wanted)
+            for key, values in wanted.items():
+                assert len(values) == (25 if key[1] == color("teacher") else 4)
+                low, median, high = np.percentile(values, [25, 50, 75])
+                assert boxes(axis)[key] == pytest.approx((low, high))
+                assert points(axis)[key] == pytest.approx(values)
+                levels = sorted(box_lines(axis)[key])
+                expected = sorted({min(values), low, median, high, max(values)})
+                assert levels == pytest.approx(expected)
+            assert axis.get_ylim()[0] == 0
+        names = [text.get_text() for text in axes[1, column].get_xticklabels()]
+        assert names == list(shifts)
+        ensemble = curves(axes[1, column])[color("ensemble"), MARKERS["ensemble"], "-", False]
+        assert ensemble[0] == list(range(len(shifts)))
+        expected = [
+            table.series(
+                *("ensemble", LARGE),
+                **{"shift": shift, "target": target, "head": "std", "metric": "Mean", "ddof": 0},
+            )[0]
+            for shift in shifts
+        ]
+        assert ensemble[1] == pytest.approx(expected)
+    assert [axis.get_ylabel() for axis in axes[:, 0]] == [
+        "MSE to the mean\nof the teachers\n(log2 enrichment)²",
+        "mean std, ddof 0\n(log2 enrichment)",
+    ]
+    assert figure.get_suptitle() == "standard, proportion 1, ensemble size 25"
+    assert legend_labels(figure) == [
+        *("single teacher, 25 models", "ensemble"),
+        *("student (std), 4 models", "student (log variance), 4 models"),
+    ]
+
+
+def test_a_study_without_students_has_boxes_of_teachers():
+    figure = plot_shift(make_summary((("standard", 1.0, 4),), kinds=(), shifts=SHIFTS), UNITS)
+    assert len(boxes(figure.axes[0])) == 5
+    assert len(boxes(figure.axes[2])) == 0
+    assert len(curves(figure.axes[2])) == 1
+
+
+def test_no_shift():
+    with pytest.raises(InputError, match=r"no predictions on shifted sequences.*shift\.$"):
+        plot_shift(make_summary(GRID, students=1), UNITS)
+
+
+def test_shifts_are_those_that_are_made():
+    assert tuple(DRAWN) == (degu.shift.NO_SHIFT, *degu.shift.SHIFTS)
+
+
+def test_shifts_are_ordered_in_brightness_and_told_apart_by_line():
+    luminance = [np.dot(to_rgb(color), (0.2126, 0.7152, 0.0722)) for color, _ in DRAWN.values()]
+    assert luminance[:4] == sorted(luminance[:4])
+    assert len({line for _, line in DRAWN.values()}) == len(DRAWN)
+
+
+def predictions(rng, series, shifts, targets, n=300):
+    return {
+        name: {
+            shift: rng.normal(i, 1 + 0.2 * i, (n + i, targets)) for i, shift in enumerate(shifts)
+        }
+        for name in series
+    }
+
+
+@pytest.mark.parametrize("targets", [("Dev",), ("Dev", "Hk"), ("a", "b", "c", "d")])
+def test_curves_are_cumulative_shares(targets):
+    rng = np.random.default_rng(0)
+    assay = rng.normal(0, 1, (211, len(targets)))
+    series = ("teacher", "ensemble", "student std")
+    made = predictions(rng, series, SHIFTS, len(targets))
+    figure = plot_shift_distribution(assay, made, targets, UNITS)
+    assert len(figure.axes) == len(targets) * len(series)
+    panels = iter(figure.axes)
+    by_panel = {}
+    # Of four targets, two at a time are side by side.
+    columns = {1: 1, 2: 2, 4: 2}[len(targets)]
+    for start in range(0, len(targets), columns):
+        for name in series:
+            for column in range(start, start + columns):
+                by_panel[name, column] = next(panels)
+    for (name, column), axis in by_panel.items():
+        reference, *lines = axis.lines
+        assert len(lines) == len(SHIFTS)
+        drawn = [(reference, assay), *zip(lines, made[name].values(), strict=True)]
+        for line, values in drawn:
+            own = np.sort(values[:, column])
+            x, share = line.get_data()
+            assert len(x) == 501
+            assert (x[0], x[-1]) == pytest.approx((own[0], own[-1]))
+            assert (share[0], share[-1]) == (0, 1)
+            # The empirical distribution, up to a step of one sequence.
+            empirical = np.searchsorted(own, x, side="right") / len(own)
+            assert np.abs(empirical - share).max() <= 1.001 / len(own)
+        assert [line.get_color() for line in lines] == [hue for hue, _ in DRAWN.values()]
+    for name in series:
+        assert LABELS[name] in by_panel[name, 0].get_ylabel()
+    assert figure.axes[-1].get_xlabel() == "activity (log2 enrichment)"
+    assert legend_labels(figure) == [
+        *("assay, test sequences", "predicted, no shift", "predicted, small shift"),
+        *("predicted, moderate shift", "predicted, large shift"),
+        "predicted, dinucleotide shuffle",
+    ]
+
+
+def test_panels_of_a_target_have_one_scale():
+    rng = np.random.default_rng(1)
+    made = predictions(rng, ("teacher", "ensemble"), ("none",), 2)
+    made["ensemble"]["none"] *= 3
+    figure = plot_shift_distribution(rng.normal(0, 1, (50, 2)), made, TARGETS, UNITS)
+    axes = np.array(figure.axes).reshape(2, 2)
+    assert axes[0, 0].get_xlim() == axes[1, 0].get_xlim()
+    assert axes[0, 0].get_xlim() != axes[0, 1].get_xlim()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda made: made.clear(), "no predictions"),
+        (lambda made: made["teacher"].clear(), "no predictions"),
+        (lambda made: made["teacher"].update(none=np.zeros((4, 3))), "teacher on shift none .*3"),
+        (lambda made: made["teacher"].update(small=np.zeros(4)), "teacher on shift small"),
+        (lambda made: made["teacher"].update(small=np.zeros((0, 2))), "teacher on shift small"),
+        (lambda made: made["teacher"].update(huge=np.zeros((4, 2))), "shift huge is not one of"),
+    ],
+)
+def test_predictions_that_cannot_be_drawn(change, message):
+    made = predictions(np.random.default_rng(0), ("teacher",), ("none",), 2)
+    change(made)
+    with pytest.raises(InputError, match=message):
+        plot_shift_distribution(np.zeros((3, 2)), made, TARGETS, UNITS)

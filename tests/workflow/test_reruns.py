@@ -1,0 +1,232 @@
+"""What a change runs again, planned on finished results: what depends on it, and nothing else."""
+
+import os
+import shutil
+
+import pytest
+from snakemake_runs import ROOT, planned_jobs, run_snakemake
+from tiny_study import ARCHITECTURE, CONFIG, changed
+
+# Results keep their times, so one study serves all the dry runs.
+NOTHING = "Nothing to be done"
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A copy of the workflow and the package, to be edited."""
+    copy = tmp_path / "checkout"
+    for name in ("config", "envs", "profiles", "rules", "src", "workflow"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy2(ROOT / "Snakefile", copy / "Snakefile")
+    return copy
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    assert text.count(old) == 1, path
+    path.write_text(text.replace(old, new))
+
+
+def plan(folder, config=CONFIG, **options):
+    """The jobs that are planned for a config; none where nothing is to be done."""
+    done = run_snakemake(folder, config, "--dry-run", "--quiet", "rules", **options)
+    return {} if NOTHING in done.stdout else planned_jobs(done.stdout)
+
+
+def test_finished_results_stay_finished(folder):
+    assert plan(folder) == {}
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv is not installed")
+def test_finished_results_stay_finished_without_root_privilege(folder):
+    """Root may write what is protected; without that privilege a plan would end in an error."""
+    unprivileged = ("setpriv", "--bounding-set=-all", "--inh-caps=-all") if os.getuid() == 0 else ()
+    assert plan(folder, prefix=unprivileged) == {}
+    larger = changed(arms=[*CONFIG["arms"], {"ensemble_sizes": [5]}])
+    assert plan(folder, larger, prefix=unprivileged)["train_teacher"] == 1
+
+
+def test_comments_captions_and_styles_retrain_nothing(folder, checkout):
+    scripts = checkout / "workflow/scripts"
+    for name in ("train_teacher", "train_student", "train_dynamic_student", "predict_shift"):
+        (scripts / f"{name}.py").write_text(f"# A comment.\n{(scripts / f'{name}.py').read_text()}")
+    for path in scripts.glob("*.py"):
+        os.utime(path)
+    (checkout / "workflow/report/performance.rst").write_text("Another caption.\n")
+    edit(checkout / "src/degu/plots/style.py", '"font.size": 8', '"font.size": 9')
+    assert plan(folder, root=checkout) == {}
+
+
+def test_a_raised_version_of_training_retrains(folder, checkout):
+    edit(checkout / "src/degu/stages.py", '"train": 1', '"train": 2')
+    jobs = plan(folder, root=checkout)
+    assert jobs["train_teacher"] == 6
+    assert jobs["train_teacher_evoaug"] == jobs["finetune_teacher"] == 2
+    assert jobs["train_student"] == 3
+    assert jobs["train_student_evoaug"] == jobs["finetune_student"] == 1
+    assert jobs["train_dynamic_student"] == jobs["finetune_dynamic_student"] == 1
+    assert "ingest" not in jobs
+    assert "subset" not in jobs
+    assert "shift_sequences" not in jobs
+
+
+@pytest.mark.parametrize(
+    ("lost", "made"),
+    [
+        ("standard/downsample_1/students/n4/std/1_Small.h5", {"train_student": 1}),
+        ("standard/downsample_0.5/teachers/2_predictions.h5", {"predict_teacher": 1}),
+        ("standard/downsample_1/ensemble/n2/ensemble_std_val.npy", {"aggregate_ensemble": 1}),
+        ("evoaug/downsample_1/teachers/1_history_finetune.csv", {"finetune_teacher": 1}),
+        ("subsets/downsample_0.5.h5", {"subset_sequences": 1}),
+        ("shift.h5", {"shift_sequences": 1}),
+        ("standard/downsample_1/shift/n4-std/1_predictions.h5", {"predict_shift_student": 1}),
+        (
+            "standard/downsample_1/students/n2/dynamic/1_Small_random_append_aug.h5",
+            {"train_dynamic_student": 1},
+        ),
+        ("dataset.h5", {"ingest": 1, "subset": 3, "train_teacher": 6}),
+    ],
+)
+def test_a_lost_file_is_made_again(folder, results, tmp_path, lost, made):
+    """As is one that a failed job took with it: Snakemake deletes a job's old outputs."""
+    path = results / lost
+    shutil.copy2(path, tmp_path / "kept")
+    path.unlink()
+    try:
+        done = run_snakemake(folder, CONFIG, "--dry-run", "--quiet", "rules")
+    finally:
+        shutil.copy2(tmp_path / "kept", path)
+    jobs = planned_jobs(done.stdout)
+    assert made.items() <= jobs.items()
+    assert jobs["all"] == 1
+    if "train_teacher" not in made:
+        assert "train_teacher" not in jobs
+    assert NOTHING in run_snakemake(folder, CONFIG, "--dry-run").stdout
+
+
+def test_an_edited_architecture_retrains_but_an_edited_comment_does_not(folder):
+    path = folder / "own_models/small.py"
+    try:
+        path.write_text(f"# A comment.\n{ARCHITECTURE}")
+        assert NOTHING in run_snakemake(folder, CONFIG, "--dry-run").stdout
+        path.write_text(ARCHITECTURE.replace("Conv1D(64", "Conv1D(32"))
+        done = run_snakemake(folder, CONFIG, "--dry-run", "--quiet", "rules")
+    finally:
+        path.write_text(ARCHITECTURE)
+    jobs = planned_jobs(done.stdout)
+    assert jobs["train_teacher"] == 6
+    assert jobs["train_student"] == 3
+    assert "ingest" not in jobs
+
+
+# What a new ensemble of the pool that has ensembles of two and of four brings with it.
+ENSEMBLE = {
+    "aggregate_ensemble": 1,
+    "distillation_data": 1,
+    "train_student": 1,
+    "predict_student": 1,
+    "predict_shift_student": 1,
+    "aggregate_shift": 1,
+    "evaluate_shift": 1,
+    "plot_shift": 1,
+}
+SUMMARY = {"summarize": 1, "plot_summary": 1, "all": 1}
+SIZES = {"summarize_part": 1, "plot_performance_vs_size": 1, "plot_fidelity_vs_size": 1}
+PROPORTIONS = {"plot_performance_vs_proportion": 1, "plot_fidelity_vs_proportion": 1}
+
+
+@pytest.mark.parametrize(
+    ("changes", "jobs"),
+    [
+        (
+            # Those that are there already, in other words.
+            {"arms": [*CONFIG["arms"], {"augmentations": ["evoaug"], "ensemble_sizes": [2]}]},
+            {},
+        ),
+        (
+            # Within the members that exist.
+            {"arms": [*CONFIG["arms"], {"ensemble_sizes": [3]}]},
+            ENSEMBLE | SUMMARY | SIZES,
+        ),
+        (
+            # Beyond them.
+            {"arms": [*CONFIG["arms"], {"ensemble_sizes": [6]}]},
+            {"train_teacher": 2, "predict_teacher": 2, "predict_shift": 2}
+            | ENSEMBLE
+            | SUMMARY
+            | SIZES,
+        ),
+        (
+            # Of the plain students and of those with dynamic augmentation.
+            {"student_training": {"epochs": 2, "learning_rate": 0.01}},
+            {
+                "train_student": 3,
+                "train_student_evoaug": 1,
+                "finetune_student": 1,
+                "predict_student": 3,
+                "predict_student_evoaug": 1,
+                "train_dynamic_student": 1,
+                "finetune_dynamic_student": 1,
+                "predict_dynamic_student": 1,
+                "predict_shift_student": 4,
+                "predict_shift_dynamic_student": 1,
+                "evaluate_shift": 4,
+                "plot_shift": 4,
+                "plot_evoaug": 1,
+                "plot_dynamic_augmentation": 1,
+            }
+            | SUMMARY
+            | SIZES
+            | PROPORTIONS
+            | {"summarize_part": 4},
+        ),
+        (
+            {"evoaug": {"per_batch": 2}},
+            {
+                "train_teacher_evoaug": 2,
+                "finetune_teacher": 2,
+                "predict_teacher_evoaug": 2,
+                "aggregate_ensemble": 1,
+                "distillation_data": 1,
+                "train_student_evoaug": 1,
+                "finetune_student": 1,
+                "predict_student_evoaug": 1,
+                "predict_shift": 2,
+                "predict_shift_student": 1,
+                "aggregate_shift": 1,
+                "evaluate_shift": 1,
+                "plot_shift": 1,
+                "summarize_part": 1,
+                "plot_evoaug": 1,
+            }
+            | SUMMARY,
+        ),
+        # Of an augmentation that no arm draws.
+        ({"evoaug": {"parameters": {"inversion": {"max_length": 30}}}}, {}),
+        (
+            # Every model predicts the new sequences; none is trained.
+            {"shift": {"copies": 3}},
+            {
+                "shift_sequences": 1,
+                "predict_shift": 8,
+                "predict_shift_student": 4,
+                "predict_shift_dynamic_student": 1,
+                "aggregate_shift": 4,
+                "evaluate_shift": 4,
+                "plot_shift": 4,
+            }
+            | SUMMARY,
+        ),
+    ],
+    ids=[
+        "the same arms",
+        "a size between",
+        "a larger size",
+        "students' learning rate",
+        "augmentation",
+        "an idle parameter",
+        "copies of shifted sequences",
+    ],
+)
+def test_a_change_reruns_what_depends_on_it_and_nothing_else(folder, changes, jobs):
+    assert plan(folder, changed(**changes)) == jobs

@@ -1,0 +1,56 @@
+"""A study that takes minutes: an architecture of its own, every kind of arm and of student."""
+
+import copy
+
+from snakemake_runs import run_snakemake
+
+ARCHITECTURE = """
+import keras
+
+def build(input_shape, output_dim):
+    inputs = keras.Input(input_shape)
+    x = keras.layers.Conv1D(64, 7, padding="same")(inputs)
+    x = keras.layers.BatchNormalization()(x)
+    x = keras.layers.Activation("relu")(x)
+    x = keras.layers.MaxPooling1D(4)(x)
+    x = keras.layers.Flatten()(x)
+    x = keras.layers.Dense(64, activation="relu")(x)
+    x = keras.layers.Dropout(0.2)(x)
+    return keras.Model(inputs, keras.layers.Dense(output_dim)(x))
+"""
+CONFIG = {
+    "dataset": "tiny",
+    "data": {"source": "simulate", "n_train": 301, "n_val": 60, "n_test": 80, "length": 40},
+    "model": "own_models.small:build",
+    "model_name": "Small",
+    "compute_threads": 2,
+    "arms": [
+        {"ensemble_sizes": [2, 4]},
+        {"proportions": [0.5], "ensemble_sizes": [2]},
+        {"augmentations": ["evoaug"], "ensemble_sizes": [2]},
+    ],
+    "students": {"replicates": 1, "uncertainty": ["std"]},
+    "training": {"epochs": 2},
+    "student_training": {"epochs": 2},
+    "finetuning": {"epochs": 2},
+    "student_finetuning": {"epochs": 1},
+    "dynamic_augmentation": {
+        "modes": ["random"],
+        "batches": ["append"],
+        "arms": [{"ensemble_sizes": [2]}],
+    },
+    "dynamic_finetuning": {"epochs": 1},
+    "shift": {"copies": 2},
+}
+
+
+def changed(**changes):
+    return {**copy.deepcopy(CONFIG), **changes}
+
+
+def run(folder):
+    """Run the study in a folder; returns the folder."""
+    (folder / "own_models").mkdir()
+    (folder / "own_models/small.py").write_text(ARCHITECTURE)
+    run_snakemake(folder, CONFIG)
+    return folder

@@ -1,0 +1,13 @@
+"""Mean and population std of the first n members on shifted sequences."""
+
+from degu.runtime import job_log
+from degu.shift import ensemble_shift
+
+with job_log(snakemake.log[0]):
+    ensemble_shift(
+        snakemake.output.predictions,
+        snakemake.input.predictions,
+        snakemake.input.sequences,
+        augmentation=snakemake.wildcards.augmentation,
+        proportion=float(snakemake.wildcards.proportion),
+    )

@@ -1,0 +1,51 @@
+"""Train one student on sequences that are augmented on the fly and labelled by its ensemble."""
+
+from degu.runtime import job_log, set_compute_threads
+
+with job_log(snakemake.log[0]):
+    set_compute_threads(snakemake.params.compute_threads)
+
+    from degu.cards import Card, member_identity
+    from degu.dataset import read_info
+    from degu.distillation import read_lessons
+    from degu.dynamic import Variant
+    from degu.heads import Heads
+    from degu.members import train_dynamic_member
+    from degu.training import load_model, save_history, save_model
+
+    info = read_info(snakemake.input.dataset)
+    train, validation = read_lessons(
+        snakemake.input.distillation, snakemake.params.uncertainty, info.sha256
+    )
+    card = Card(
+        **member_identity("student", **dict(snakemake.wildcards.items())),
+        heads=train.heads,
+        architecture=snakemake.params.architecture,
+        seed=snakemake.params.seed,
+        dataset_sha256=info.sha256,
+    )
+    teachers = [
+        load_model(
+            path,
+            role="teacher",
+            augmentation=card.augmentation,
+            proportion=card.proportion,
+            member=ix,
+            heads=Heads(info.targets),
+            dataset_sha256=info.sha256,
+        )[0]
+        for ix, path in enumerate(snakemake.input.teachers, start=1)
+    ]
+    model, history = train_dynamic_member(
+        card.architecture,
+        card.heads,
+        (train.x, train.y),
+        (validation.x, validation.y),
+        teachers=teachers,
+        variant=Variant.parse(snakemake.wildcards.variant),
+        augmentation=snakemake.params.augmentation,
+        seed=card.seed,
+        settings=snakemake.params.training,
+    )
+    save_history(history, snakemake.output.history)
+    save_model(model, snakemake.output.model, card)
