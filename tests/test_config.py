@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -19,11 +20,14 @@ from jsonschema import Draft202012Validator
 from snakemake.cli import parse_config  # type: ignore[import-untyped]
 from snakemake.utils import update_config  # type: ignore[import-untyped]
 
+from degu.augment import REGISTRY as AUGMENTATIONS
 from degu.config import display_name, keys_table, validate, write_table
+from degu.dynamic import MODES
 from degu.errors import InputError
 from degu.ingest import SOURCES
 from degu.models import REGISTRY
-from degu.sweep import SHORT_FORM, expand_arms, pool_sizes
+from degu.shift import SHIFTS
+from degu.sweep import SHORT_FORM, Arm, expand_arms, pool_sizes
 
 ROOT = Path(__file__).parent.parent
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
@@ -511,12 +515,40 @@ class TestShippedConfigs:
         assert config["training"] == PAPER_TRAINING
         assert config["resources"]["train"]["gpu"] == config["resources"]["predict"]["gpu"] == 1
 
+    def test_deepstarr_has_the_papers_students_with_dynamic_augmentation(self):
+        config = checked((ROOT / "config" / "deepstarr.yaml").read_text())
+        dynamic = config["dynamic_augmentation"]
+        assert dynamic["modes"] == ["random", "mutagenesis", "evoaug"]
+        assert dynamic["batches"] == ["replace", "append"]
+        assert expand_arms(dynamic["arms"]) == (Arm("standard", 1.0, 10),)
+        assert config["dynamic_finetuning"]["learning_rate"] == 1e-3
+
     def test_plant_terminators(self):
         config = checked((ROOT / "config" / "plant_terminators.yaml").read_text())
         assert config["targets"] == ["tobacco", "maize"]
         assert max(arm.size for arm in expand_arms(config["arms"])) == 5
         assert config["students"]["replicates"] == 3
         assert config["data"]["split"] is None
+
+
+class TestAugmentations:
+    """The schema and the package know the same augmentations and the same published settings."""
+
+    EVOAUG = RAW_SCHEMA["properties"]["evoaug"]["properties"]
+
+    def test_names(self):
+        assert sorted(self.EVOAUG["augmentations"]["items"]["enum"]) == sorted(AUGMENTATIONS)
+
+    def test_parameters_and_their_defaults(self):
+        parameters = validate(EMBEDDED, SCHEMA)["evoaug"]["parameters"]
+        for name, augmentation in AUGMENTATIONS.items():
+            assert parameters.get(name, {}) == asdict(augmentation())
+
+    def test_kinds_of_shift_and_modes(self):
+        properties = RAW_SCHEMA["properties"]
+        assert tuple(properties["shift"]["properties"]["kinds"]["items"]["enum"]) == SHIFTS
+        modes = properties["dynamic_augmentation"]["properties"]["modes"]
+        assert list(MODES) == modes["items"]["enum"]
 
 
 class TestReadme:
@@ -578,7 +610,7 @@ class TestReadme:
 
     def test_every_example_is_valid(self):
         examples = re.findall(r"^```yaml\n(.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE)
-        assert len(examples) == 3
+        assert len(examples) == 4
         configs = [checked(example) for example in examples]
         assert [config["data"]["source"] for config in configs] == ["table", "deepstarr", "table"]
         # What the README says of the sweep.

@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from degu.errors import InputError
-from degu.sweep import Arm, derive_seed, draw_subset, expand_arms, format_proportion, pool_sizes
+from degu.sweep import (
+    Arm,
+    derive_seed,
+    draw_subset,
+    expand_arms,
+    format_proportion,
+    pool_sizes,
+    sweeps,
+)
 
 PAPER = [
     {
@@ -52,6 +60,23 @@ def test_arms_keep_their_first_order_and_spell_their_wildcards():
     assert arms[8].wildcards == {"augmentation": "standard", "proportion": "0.1", "size": "10"}
     assert arms[0].wildcards["proportion"] == "1"
     assert arms[8].pool == ("standard", 0.1)
+
+
+def test_a_sweep_is_the_arms_that_differ_in_one_thing_alone():
+    arms = expand_arms(PAPER)
+    sizes = sweeps(arms, "size")
+    assert {key: [arm.size for arm in group] for key, group in sizes.items()} == {
+        ("standard", 1.0): [2, 3, 4, 5, 10, 15, 20, 25]
+    }
+    proportions = sweeps(arms, "proportion")
+    assert {key: [arm.proportion for arm in group] for key, group in proportions.items()} == {
+        ("standard", 10): [0.1, 0.25, 0.5, 0.75, 1],
+        ("evoaug", 10): [0.1, 0.25, 0.5, 0.75, 1],
+    }
+    pairs = sweeps(arms, "augmentation")
+    assert set(pairs) == {(p, 10) for p in (0.1, 0.25, 0.5, 0.75, 1)}
+    assert all([a.augmentation for a in pair] == ["evoaug", "standard"] for pair in pairs.values())
+    assert sweeps(arms[:1], "size") == {}
 
 
 def test_a_proportion_that_a_path_cannot_spell_is_refused():

@@ -116,18 +116,19 @@ def test_the_preferred_arm():
     assert preferred(arms[:2]) == arms[1]
 
 
-@given(st.lists(st.floats(-10, 10), min_size=2, max_size=30).filter(lambda v: np.ptp(v) > 1e-6))
+@given(st.lists(st.floats(-10, 10), min_size=3, max_size=30).filter(lambda v: np.ptp(v) > 1e-6))
 def test_the_interval_is_that_of_scipy(values):
     mean, low, high = mean_interval(np.array(values))
     assert mean == pytest.approx(sum(values) / len(values), abs=1e-12)
     assert (low, high) == pytest.approx(t_interval(values), rel=1e-9, abs=1e-12)
 
 
-def test_equal_models_have_an_interval_of_no_width_and_one_model_none():
+def test_equal_models_have_an_interval_of_no_width_and_one_or_two_models_none():
     assert mean_interval(np.full(4, 0.5)) == (0.5, 0.5, 0.5)
-    mean, low, high = mean_interval(np.array([0.25]))
-    assert mean == 0.25
-    assert np.isnan([low, high]).all()
+    for values in ([0.25], [0.125, 0.375]):
+        mean, low, high = mean_interval(np.array(values))
+        assert mean == 0.25
+        assert np.isnan([low, high]).all()
 
 
 def test_a_table_of_no_rows():

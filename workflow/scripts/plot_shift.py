@@ -1,17 +1,16 @@
 """Draw what the models of one arm say of shifted sequences."""
 
-import pandas as pd
-
 from degu.dataset import read_info, read_split
 from degu.plots.shifts import plot_shift, plot_shift_distribution
 from degu.plots.style import save_figure
 from degu.runtime import job_log
 from degu.shift import predicted_activities
+from degu.summary import tidy_rows
 
 with job_log(snakemake.log[0]):
     files, identities, output = snakemake.input, snakemake.params, snakemake.output
     info = read_info(files.dataset)
-    figure = plot_shift(pd.read_csv(files.table), info.units)
+    figure = plot_shift(tidy_rows(files.table), info.units)
     save_figure(figure, output.pdf, output.png)
     predictions = predicted_activities(
         shift=files.sequences,

@@ -117,14 +117,17 @@ def tick_points(figure: Figure, axis: Axes, points: Iterable[float]) -> None:
         axis.set_xscale("log")
         axis.minorticks_off()
         places = np.log(values)
-    # Of the data, before the layout is constrained, which widens panels.
-    width = 0.9 * axis.get_position().width * figure.get_size_inches()[0]
+    grid = axis.get_gridspec()
+    columns = 1 if grid is None else grid.ncols
+    # Of the data: the layout is not known yet, but leaves about this much to a panel.
+    width = 0.9 * (figure.get_size_inches()[0] / columns - 0.65)
     inches = (places - places[0]) / (places[-1] - places[0]) * width
     names = [f"{value:g}" for value in values]
+    digits = [len(name) - 0.5 * name.count(".") for name in names]
     shown: list[int] = []
     for i in (0, len(values) - 1, *range(1, len(values) - 1)):
         room = [abs(inches[i] - inches[j]) for j in shown]
-        need = [_DIGIT * ((len(names[i]) + len(names[j])) / 2 + 1) for j in shown]
+        need = [_DIGIT * ((digits[i] + digits[j]) / 2 + 0.6) for j in shown]
         if all(a >= b for a, b in zip(room, need, strict=True)):
             shown.append(i)
     axis.set_xticks(values, [name if i in shown else "" for i, name in enumerate(names)])

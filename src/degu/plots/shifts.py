@@ -145,7 +145,8 @@ def _draw_boxes(axis: Axes, rows: pd.DataFrame, kinds: list[str]) -> None:
         )
     axis.set_xticks(range(len(kinds)), kinds)
     axis.set_xlim(-0.5, len(kinds) - 0.5)
-    axis.set_ylim(0, 1.03 * axis.get_ylim()[1])
+    # A student's std is a linear output, which may fall below 0.
+    axis.set_ylim(min(0, axis.get_ylim()[0]) if rows["value"].min() < 0 else 0)
 
 
 def plot_shift_distribution(

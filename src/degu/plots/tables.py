@@ -94,9 +94,12 @@ def targets_of(rows: pd.DataFrame) -> list[str]:
 
 
 def mean_interval(values: np.ndarray) -> tuple[float, float, float]:
-    """Mean of values (n,) with the ends of its 95% t-interval; NaN for those if n is 1."""
+    """Mean of values (n,) with the ends of its 95% t-interval; NaN for those of fewer than three.
+
+    The interval of two models is ±12.7 standard errors: it says nothing and hides what it is about.
+    """
     mean = float(np.mean(values))
-    if len(values) < 2:
+    if len(values) < 3:
         return mean, np.nan, np.nan
     error = np.std(values, ddof=1) / np.sqrt(len(values))
     half = float(stats.t.ppf(0.975, len(values) - 1) * error)
