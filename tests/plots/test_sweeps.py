@@ -209,7 +209,7 @@ def test_one_student_has_no_band():
 
 def test_an_error_s_interval_is_not_shown_below_zero():
     arms = [("standard", 1.0, 2), ("standard", 1.0, 3)]
-    summary = make_summary(arms, students=2)
+    summary = make_summary(arms, students=3)
     rows = (summary["head"] == "std") & (summary["metric"] == "MSE")
     summary.loc[rows, "value"] = np.where(summary.loc[rows, "member"] == 1, 0.01, 0.9)
     figure = plot_fidelity_vs_size(summary, UNITS)
