@@ -11,6 +11,7 @@ rule plot_summary:
             f"{RESULTS}/figures/performance.png",
             caption="../workflow/report/performance.rst",
             category="Figures",
+            subcategory="Test sequences",
             labels={"content": "teachers, ensemble and students"},
         ),
     log:
@@ -40,6 +41,7 @@ use rule plot_summary as plot_performance_vs_size with:
             f"{RESULTS}/figures/performance_vs_size.png",
             caption="../workflow/report/performance_vs_size.rst",
             category="Figures",
+            subcategory="Test sequences",
             labels={"content": "activity by ensemble size"},
         ),
     log:
@@ -60,6 +62,7 @@ use rule plot_summary as plot_fidelity_vs_size with:
             f"{RESULTS}/figures/fidelity_vs_size.png",
             caption="../workflow/report/fidelity_vs_size.rst",
             category="Figures",
+            subcategory="Test sequences",
             labels={"content": "epistemic fidelity by ensemble size"},
         ),
     log:
@@ -80,6 +83,7 @@ use rule plot_summary as plot_performance_vs_proportion with:
             f"{RESULTS}/figures/performance_vs_proportion.png",
             caption="../workflow/report/performance_vs_proportion.rst",
             category="Figures",
+            subcategory="Test sequences",
             labels={"content": "activity by amount of training data"},
         ),
     log:
@@ -100,6 +104,7 @@ use rule plot_summary as plot_fidelity_vs_proportion with:
             f"{RESULTS}/figures/fidelity_vs_proportion.png",
             caption="../workflow/report/fidelity_vs_proportion.rst",
             category="Figures",
+            subcategory="Test sequences",
             labels={"content": "epistemic fidelity by amount of training data"},
         ),
     log:

@@ -11,6 +11,7 @@ use rule plot_summary as plot_evoaug with:
             f"{RESULTS}/figures/evoaug.png",
             caption="../workflow/report/evoaug.rst",
             category="Figures",
+            subcategory="Test sequences",
             labels={"content": "EvoAug beside standard training"},
         ),
     log:
@@ -31,6 +32,7 @@ use rule plot_summary as plot_dynamic_augmentation with:
             f"{RESULTS}/figures/dynamic_augmentation.png",
             caption="../workflow/report/dynamic_augmentation.rst",
             category="Figures",
+            subcategory="Test sequences",
             labels={"content": "students by dynamic augmentation"},
         ),
     log:
