@@ -60,7 +60,7 @@ rule teachers:
 
 rule students:
     input:
-        files_of(students_of(ARMS)),
+        files_of(students_of(ARMS) + dynamic_students_of(ARMS)),
 
 
 rule size_sweep:

@@ -15,7 +15,14 @@ from degu.errors import InputError
 from degu.models import source_identity
 from degu.runtime import share_import_path
 from degu.stages import STAGES
-from degu.sweep import derive_seed, expand_arms, format_proportion, pool_sizes, sweeps
+from degu.sweep import (
+    Variant,
+    derive_seed,
+    expand_arms,
+    format_proportion,
+    pool_sizes,
+    sweeps,
+)
 
 share_import_path(f"{workflow.basedir}/src")
 
@@ -43,6 +50,13 @@ REPLICATES = range(1, config["students"]["replicates"] + 1)
 EVOAUG = used_settings(config["evoaug"])
 # What dynamic augmentation and shifted sequences draw from; how many, they say themselves.
 EVOAUG_LIST = {key: EVOAUG[key] for key in ("augmentations", "parameters")}
+# Likewise: a setting of a kind of shift that is not listed makes nothing again.
+SHIFT_SETTINGS = {
+    key: value
+    for key, value in config["shift"].items()
+    if {"mutagenesis": "small", "per_sequence": "moderate"}.get(key)
+    in (None, *config["shift"]["kinds"])
+}
 DYNAMIC_SETTINGS = config["dynamic_augmentation"]
 DYNAMIC_ARMS = (
     expand_arms(DYNAMIC_SETTINGS["arms"]) if DYNAMIC_SETTINGS["arms"] else ARMS

@@ -35,7 +35,7 @@ rule train_dynamic_student:
                 "evoaug": EVOAUG_LIST,
                 "per_batch": DYNAMIC_SETTINGS["per_batch"],
             },
-        }[wildcards.variant.removesuffix("_append")],
+        }[Variant.parse(wildcards.variant).mode],
         training=config["student_training"],
         seed=member_seed("dynamic student"),
         compute_threads=config["compute_threads"],

@@ -39,8 +39,9 @@ def students_of(arms):
 def dynamic_students_of(arms):
     """Every student of some arms with dynamic augmentation."""
     modes, batches = DYNAMIC_SETTINGS["modes"], DYNAMIC_SETTINGS["batches"]
-    suffixes = {"replace": "", "append": "_append"}
-    variants = [f"{mode}{suffixes[batch]}" for mode, batch in product(modes, batches)]
+    variants = [
+        str(Variant(m, append=b == "append")) for m, b in product(modes, batches)
+    ]
     kind = {"uncertainty": DYNAMIC_SETTINGS["uncertainty"]}
     return [
         (DYNAMIC, {**asdict(arm), "member": ix, "variant": variant, **kind})
@@ -49,9 +50,10 @@ def dynamic_students_of(arms):
     ]
 
 
-def in_stages(identity):
-    """Whether a member is trained on augmented sequences first, and then fine-tuned."""
-    return "variant" in identity or identity["augmentation"] == "evoaug"
+def stages_of(identity):
+    """Suffixes of a member's stages: what is trained on augmented sequences is fine-tuned."""
+    augmented = "variant" in identity or identity["augmentation"] == "evoaug"
+    return ["_aug", "_finetune"] if augmented else [""]
 
 
 def member_path(pattern, identity):
@@ -70,8 +72,7 @@ def member_names(folder, identity):
 def member_models(folder, identity):
     """A member's models; the last one is the member."""
     name, _ = member_names(folder, identity)
-    stages = ["_aug", "_finetune"] if in_stages(identity) else [""]
-    return [f"{name}{stage}.h5" for stage in stages]
+    return [f"{name}{stage}.h5" for stage in stages_of(identity)]
 
 
 def member_predictions(folder, identity):
@@ -82,12 +83,11 @@ def member_predictions(folder, identity):
 def member_tables(folder, identity):
     """A member's performance tables, each with its identity for the summary."""
     _, name = member_names(folder, identity)
-    if not in_stages(identity):
-        return [(f"{name}_performance.csv", identity)]
+    # The fine-tuned model is the member.
+    stage = {"_aug": {"stage": "aug"}}
     return [
-        (f"{name}_performance_aug.csv", {**identity, "stage": "aug"}),
-        # The fine-tuned model is the member.
-        (f"{name}_performance_finetune.csv", identity),
+        (f"{name}_performance{suffix}.csv", {**identity, **stage.get(suffix, {})})
+        for suffix in stages_of(identity)
     ]
 
 
@@ -99,12 +99,12 @@ def tables_of(members):
 def files_of(members):
     """All that the study keeps of members: models, histories, predictions, performance."""
     files = [path for path, _ in tables_of(members)]
-    for member in members:
-        files += [*member_models(*member), member_predictions(*member)]
-    # Each performance table has its history.
-    return files + [
-        path.replace("_performance", "_history") for path, _ in tables_of(members)
-    ]
+    for folder, identity in members:
+        _, name = member_names(folder, identity)
+        files += [f"{name}_history{suffix}.csv" for suffix in stages_of(identity)]
+        files += member_models(folder, identity)
+        files.append(member_predictions(folder, identity))
+    return files
 
 
 def final_model(folder):

@@ -62,9 +62,10 @@ def part(name):
     """An input function: the files of a part; a study without it ends with a sentence."""
 
     def files(wildcards):
-        if not part_files(name):
+        made = part_files(name)
+        if not made:
             sys.exit(f"error in the config: {name} needs {NEEDED[name]}.")
-        return part_files(name)
+        return made
 
     return files
 

@@ -2,7 +2,6 @@
 
 SHIFT_FILE = f"{RESULTS}/shift.h5"
 SHIFT = f"{POOL}/shift"
-SHIFT_SETTINGS = config["shift"]
 SHIFT_TEACHER = f"{SHIFT}/teachers/{{ix}}_predictions.h5"
 SHIFT_STUDENT = f"{SHIFT}/n{{size}}-{{uncertainty}}/{{ix}}_predictions.h5"
 SHIFT_DYNAMIC = f"{SHIFT}/n{{size}}-dynamic/{{ix}}_{{variant}}_predictions.h5"

@@ -22,12 +22,11 @@ from snakemake.utils import update_config  # type: ignore[import-untyped]
 
 from degu.augment import REGISTRY as AUGMENTATIONS
 from degu.config import display_name, keys_table, validate, write_table
-from degu.dynamic import MODES
 from degu.errors import InputError
 from degu.ingest import SOURCES
 from degu.models import REGISTRY
 from degu.shift import SHIFTS
-from degu.sweep import SHORT_FORM, Arm, expand_arms, pool_sizes
+from degu.sweep import MODES, SHORT_FORM, Arm, expand_arms, pool_sizes
 
 ROOT = Path(__file__).parent.parent
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
@@ -123,7 +122,7 @@ class TestDefaults:
                 "arms": None,
             },
             "shift": {
-                "kinds": ["small", "moderate", "large", "dinucleotide"],
+                "kinds": ["small", "moderate", "dinucleotide", "large"],
                 "copies": 1,
                 "mutagenesis": 0.05,
                 "per_sequence": 2,
@@ -267,7 +266,7 @@ class TestMessages:
                 ["more than the 1 of evoaug.augmentations", "list more"],
             ),
             (
-                "evoaug: {augmentations: [noise]}",
+                "{evoaug: {augmentations: [noise]}, shift: {per_sequence: 2}}",
                 "shift.per_sequence",
                 ["2 is more than the 1 of evoaug.augmentations"],
             ),
@@ -286,6 +285,12 @@ class TestMessages:
                 "dynamic_augmentation: {arms: [{proportions: [0.5]}]}",
                 "dynamic_augmentation.arms",
                 ["standard at proportion 0.5 with 3 teachers", "not one of the study's arms"],
+            ),
+            (
+                "{students: {uncertainty: [logvar]}, dynamic_augmentation: "
+                "{modes: [random], uncertainty: std}}",
+                "dynamic_augmentation.uncertainty",
+                ["std is not one of students.uncertainty, logvar"],
             ),
             ("shift: {kinds: [smal]}", "shift.kinds", ["did you mean small"]),
             ("evoaug: {augmentations: [nois]}", "evoaug.augmentations", ["did you mean noise"]),
@@ -488,6 +493,15 @@ class TestDisplayName:
         )
 
 
+class TestWhatDependsOnOtherKeys:
+    def test_one_augmentation_is_all_that_a_moderate_shift_can_draw(self):
+        assert checked("evoaug: {augmentations: [noise]}")["shift"]["per_sequence"] == 1
+
+    def test_dynamic_students_learn_what_plain_ones_do(self):
+        config = checked("{students: {uncertainty: [logvar]}}")
+        assert config["dynamic_augmentation"]["uncertainty"] == "logvar"
+
+
 class TestShippedConfigs:
     @pytest.mark.parametrize(
         "path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda path: path.name
@@ -612,7 +626,12 @@ class TestReadme:
         examples = re.findall(r"^```yaml\n(.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE)
         assert len(examples) == 4
         configs = [checked(example) for example in examples]
-        assert [config["data"]["source"] for config in configs] == ["table", "deepstarr", "table"]
+        assert [config["data"]["source"] for config in configs] == [
+            "table",
+            "deepstarr",
+            "table",
+            "table",
+        ]
         # What the README says of the sweep.
         assert sum(pool_sizes(expand_arms(configs[2]["arms"])).values()) == 25 + 10 + 10
 

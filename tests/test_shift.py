@@ -528,7 +528,9 @@ def twin(models):
                 who = ("teacher", i, None, None)
                 for metric, value in describe(activity).items():
                     add(who, "mean", metric, value)
-                add(who, "mean", "MSE_to_ensemble", ((activity - mean) ** 2).mean())
+                for ddof in (0, 1):
+                    error = ((activity - mean) ** 2).mean() * (SIZE / (SIZE - 1) if ddof else 1)
+                    add(who, "mean", "MSE_to_ensemble", error, ddof)
             for identity, predictions in zip(STUDENTS, models.students, strict=True):
                 who = (
                     "student",

@@ -320,7 +320,8 @@ class Augmenter:
 
     Which ones is drawn anew for every batch and is the same for all its sequences, unless
     ``each_sequence`` says otherwise; what each does is always drawn for every sequence. Those drawn
-    are applied in the order of the list, and every subset of one size is equally likely.
+    are applied in the order of the list, but noise last: on noisy sequences a mutation would leave
+    bases without noise, and make bases of zero rows. Every subset of one size is equally likely.
 
     Args:
         augmentations: callables ``(x, rng) -> x``, such as the classes above.
@@ -369,9 +370,16 @@ class Augmenter:
         if self.each_sequence:
             return self._augment_each(x, rng)
         n = self.per_batch if self.hard else rng.integers(1, self.per_batch, endpoint=True)
-        for i in sorted(rng.permutation(len(self.augmentations))[:n]):
-            x = self.augmentations[i](x, rng)
+        drawn = set(rng.permutation(len(self.augmentations))[:n].tolist())
+        for i in self._order():
+            if i in drawn:
+                x = self.augmentations[i](x, rng)
         return x
+
+    def _order(self) -> list[int]:
+        """Positions in the list as they are applied: what replaces bases would undo noise."""
+        noisy = [isinstance(augmentation, RandomNoise) for augmentation in self.augmentations]
+        return sorted(range(len(noisy)), key=noisy.__getitem__)
 
     def _augment_each(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Augment each sequence by a draw of its own."""
@@ -380,9 +388,10 @@ class Augmenter:
         n = np.full(size, most) if self.hard else rng.integers(1, most, size, endpoint=True)
         ranks = np.tile(np.arange(len(self.augmentations)), size)
         drawn = rng.permuted(ranks, axis=1) < n
-        for augmentation, rows in zip(self.augmentations, drawn.T, strict=True):
+        for i in self._order():
+            rows = drawn[:, i]
             if rows.any():
-                result[rows] = augmentation(result[rows], rng)
+                result[rows] = self.augmentations[i](result[rows], rng)
         return result
 
     @classmethod
@@ -548,7 +557,8 @@ def _check_fit(augmentation: str, max_length: int, length: int) -> None:
     if max_length > length:
         raise InputError(
             f"{_PARAMETERS}: {augmentation} has max_length {max_length}, but sequences have "
-            f"{length} bases; lower it."
+            f"{length} bases; lower it, or leave {augmentation} out of {_KEY} (which the "
+            "moderate shift draws from as well)."
         )
 
 

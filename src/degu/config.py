@@ -250,7 +250,17 @@ def _check_meaning(config: dict[str, Any], rules: Schema) -> None:
 
 
 def _check_augmentation(config: dict[str, Any]) -> None:
+    """Also gives what depends on other keys its default."""
     evoaug, dynamic, shift = (config[k] for k in ("evoaug", "dynamic_augmentation", "shift"))
+    kinds = config["students"]["uncertainty"]
+    dynamic["uncertainty"] = dynamic["uncertainty"] or kinds[0]
+    if dynamic["modes"] and dynamic["uncertainty"] not in kinds:
+        raise InputError(
+            f"dynamic_augmentation.uncertainty: {dynamic['uncertainty']} is not one of "
+            f"students.uncertainty, {', '.join(kinds)}, so these students would have none to be "
+            "compared with; write one of them or add it there."
+        )
+    shift["per_sequence"] = shift["per_sequence"] or min(2, len(evoaug["augmentations"]))
     drawn = {"evoaug.per_batch": evoaug["per_batch"]}
     if "evoaug" in dynamic["modes"]:
         drawn["dynamic_augmentation.per_batch"] = dynamic["per_batch"]

@@ -9,53 +9,17 @@ given.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Self
+from dataclasses import replace
+from typing import Any
 
 import keras
 from keras import ops
 
 from degu.augment import Augmentation, Augmenter, RandomMutation, RandomShuffle
 from degu.errors import InputError
+from degu.sweep import Variant
 from degu.training import Augment
 from degu.uncertainty import VARIANCE_FLOOR
-
-MODES = ("random", "mutagenesis", "evoaug")
-_APPEND = "_append"
-
-
-@dataclass(frozen=True)
-class Variant:
-    """A way of dynamic augmentation; its string is part of file names and tables.
-
-    ``random_append`` is the mode ``random``, with the augmented batch beside the one of the
-    training set and not in place of it.
-
-    Args:
-        mode: one of :data:`MODES`; see :func:`mode_augmentation`.
-        append: whether the batch of the training set stays.
-
-    Raises:
-        InputError: for an unknown mode.
-    """
-
-    mode: str
-    append: bool = False
-
-    def __post_init__(self) -> None:
-        if self.mode not in MODES:
-            raise InputError(
-                f"dynamic_augmentation.modes: {self.mode!r} is unknown; write some of "
-                f"{', '.join(MODES)}."
-            )
-
-    def __str__(self) -> str:
-        return self.mode + _APPEND * self.append
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read what ``str`` writes; InputError for anything else."""
-        return cls(text.removesuffix(_APPEND), text.endswith(_APPEND))
 
 
 def mode_augmentation(

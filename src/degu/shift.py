@@ -41,8 +41,9 @@ from degu.uncertainty import ensemble_mean, uncertainty_std
 
 PathLike = str | os.PathLike[str]
 
-SHIFTS = ("small", "moderate", "large", "dinucleotide")
-"""Kinds of shift."""
+SHIFTS = ("small", "moderate", "dinucleotide", "large")
+"""Kinds of shift, by size: a shuffle that keeps every dinucleotide changes less than one that does
+not."""
 
 NO_SHIFT = "none"
 """What the test sequences themselves are called beside the kinds of shift."""
@@ -108,8 +109,9 @@ def write_shift(
     Args:
         path: the file to write.
         dataset: the study's ``dataset.h5``.
-        settings: the config's ``shift``: ``kinds``, ``copies``, ``mutagenesis`` (expected share of
-            positions that change) and ``per_sequence`` (augmentations in the kind moderate).
+        settings: the config's ``shift``: ``kinds``, ``copies``, for the kind small ``mutagenesis``
+            (expected share of positions that change), and for the kind moderate ``per_sequence``
+            (augmentations).
         evoaug: the config's ``evoaug``; only the kind moderate needs it.
         seed: the study's seed.
 
@@ -349,7 +351,9 @@ def evaluate_shift(
 
     - for every teacher and student and for the ensemble, head ``mean``: ``Mean`` and quantiles
       ``Q05`` to ``Q95`` of the predicted activity, and for teachers and students
-      ``MSE_to_ensemble``, the mean squared difference from the mean of the arm's teachers;
+      ``MSE_to_ensemble``, the mean squared difference from the mean of the arm's teachers; a
+      teacher is part of that mean, so that its own number (ddof 0) is too small, and is there
+      with the factor n/(n−1) as well (ddof 1);
     - for the ensemble and for students, head ``std``: ``Mean``, with ddof 0 and 1 (students learn
       the std with ddof 0, so that their other number is √(n/(n−1)) times that);
     - for students, head ``std``: ``Pearson`` and ``Spearman`` correlation with the ensemble's std
@@ -413,7 +417,7 @@ def evaluate_shift(
             values = _flat(activity[name])
             frames += [
                 distribution_rows(values, targets, who),
-                _error_rows(values, mean[name], targets, who),
+                _error_rows(values, mean[name], targets, who, of_size=arm["size"]),
             ]
     for shifted, plain, identity in students:
         who = {"member": identity["member"], "variant": identity.get("variant")}
@@ -457,7 +461,7 @@ def predicted_activities(
             pooled.setdefault(series, {}).setdefault(name, []).append(means)
 
     unshifted = []
-    for shifted, plain, identity in teachers:
+    for shifted, plain, _ in teachers:
         predictions, card = _read_member(shifted, plain, info, role="teacher")
         add("teacher", predictions, card)
         unshifted.append(pooled["teacher"][NO_SHIFT][-1])
@@ -552,14 +556,20 @@ def assay_rows(dataset: PathLike) -> pd.DataFrame:
 
 
 def _error_rows(
-    values: np.ndarray, mean: np.ndarray, targets: Sequence[str], identity: Identity
+    values: np.ndarray,
+    mean: np.ndarray,
+    targets: Sequence[str],
+    identity: Identity,
+    of_size: int | None = None,
 ) -> pd.DataFrame:
-    """How far activities (n, T) are from the ensemble's."""
+    """How far activities (n, T) are from the ensemble's; with ``of_size`` those of a member."""
     errors = np.mean((values - mean) ** 2, axis=0)
     row = {**identity, "head": "mean", "metric": "MSE_to_ensemble"}
+    by_ddof = {None: 1.0} if of_size is None else {0: 1.0, 1: of_size / (of_size - 1)}
     return tidy(
-        {**row, "target": target, "value": float(error)}
+        {**row, "target": target, "ddof": ddof, "value": float(error) * factor}
         for target, error in zip(targets, errors, strict=True)
+        for ddof, factor in by_ddof.items()
     )
 
 

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -46,6 +46,46 @@ class Arm:
             "proportion": format_proportion(self.proportion),
             "size": str(self.size),
         }
+
+
+MODES = ("random", "mutagenesis", "evoaug")
+"""Modes of dynamic augmentation."""
+
+_APPEND = "_append"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A way of dynamic augmentation; its string is part of file names and tables.
+
+    ``random_append`` is the mode ``random``, with the augmented batch beside the one of the
+    training set and not in place of it.
+
+    Args:
+        mode: one of :data:`MODES`; see :func:`degu.dynamic.mode_augmentation`.
+        append: whether the batch of the training set stays.
+
+    Raises:
+        InputError: for an unknown mode.
+    """
+
+    mode: str
+    append: bool = False
+
+    def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            raise InputError(
+                f"dynamic_augmentation.modes: {self.mode!r} is unknown; write some of "
+                f"{', '.join(MODES)}."
+            )
+
+    def __str__(self) -> str:
+        return self.mode + _APPEND * self.append
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read what ``str`` writes; InputError for anything else."""
+        return cls(text.removesuffix(_APPEND), text.endswith(_APPEND))
 
 
 def expand_arms(blocks: Iterable[Mapping[str, Sequence[Any]]]) -> tuple[Arm, ...]:

@@ -46,7 +46,8 @@ class Batches(keras.utils.PyDataset):
         shuffle_seed: seed of the order; None keeps the order of x.
         sample_weight: (N,) weights in the loss, or None.
         augment: ``augment(x, rng)`` makes of each batch of x what the model sees; its random
-            numbers depend on the seed, the epoch and the batch alone.
+            numbers depend on ``augment_seed``, the epoch and the batch alone.
+        augment_seed: see there.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Batches(keras.utils.PyDataset):
         shuffle_seed: int | None = None,
         sample_weight: np.ndarray | None = None,
         augment: Augment | None = None,
+        augment_seed: int = 0,
     ) -> None:
         super().__init__()
         arrays = (x,) if y is None else (x, y)
@@ -69,7 +71,7 @@ class Batches(keras.utils.PyDataset):
         self.n = lengths.pop()
         self.batch_size = batch_size
         self.shuffle_seed = shuffle_seed
-        self.augment = augment
+        self.augment, self.augment_seed = augment, augment_seed
         self.epoch = 0
         self._order: np.ndarray | None = None
 
@@ -86,7 +88,7 @@ class Batches(keras.utils.PyDataset):
         x, *rest = keras.tree.map_structure(lambda array: _as_float(array[rows]), self.arrays)
         if self.augment is not None:
             # NumPy takes [seed, epoch], which the order is drawn from, for [seed, epoch, 0].
-            stream = [self.shuffle_seed or 0, self.epoch, index + 1]
+            stream = [self.augment_seed, self.epoch, index + 1]
             x = self.augment(x, np.random.default_rng(stream))
         return (x, *rest)
 
@@ -199,8 +201,8 @@ def standard_train_fun(
         epochs, batch_size, patience: as in ``fit`` and ``EarlyStopping``.
         lr_patience, lr_factor, min_learning_rate: as in ``ReduceLROnPlateau``; without effect on an
             optimizer with a learning-rate schedule.
-        seed: of the order of sequences; None draws one. (Initial weights and dropout have the
-            model's own seeds: see :func:`degu.ensemble.new_member`.)
+        seed: of the order of sequences and their augmentation; None draws one. (Initial weights and
+            dropout have the model's own seeds: see :func:`degu.ensemble.new_member`.)
         shuffle: whether each epoch has an order of its own.
         sample_weight: (N,) weights in the loss.
         augment: ``augment(x, rng)``, applied to each batch of the training sequences, such as
@@ -227,9 +229,11 @@ def standard_train_fun(
             raise ValueError("Give both optimizer and loss, or a compiled model.")
         model.compile(optimizer=optimizer, loss=loss, metrics=list(metrics or []))
 
-    if shuffle and seed is None:
+    if seed is None:
         seed = int(np.random.default_rng().integers(2**31))
-    batches = Batches(x, y, batch_size, seed if shuffle else None, sample_weight, augment)
+    batches = Batches(
+        x, y, batch_size, seed if shuffle else None, sample_weight, augment, augment_seed=seed
+    )
     monitor = "loss" if validation_data is None else "val_loss"
     plateau = keras.callbacks.ReduceLROnPlateau(
         monitor, factor=lr_factor, patience=lr_patience, min_lr=min_learning_rate

@@ -15,7 +15,7 @@ from scipy import stats
 from degu.summary import tidy
 
 BOTH = ("std", "logvar")
-SHIFTS = ("none", "small", "moderate", "large", "dinucleotide")
+SHIFTS = ("none", "small", "moderate", "dinucleotide", "large")
 VARIANTS = tuple(
     mode + suffix for mode in ("random", "mutagenesis", "evoaug") for suffix in ("", "_append")
 )
@@ -120,7 +120,9 @@ def make_summary(
             for member in range(1, size + 1):
                 teacher = arm | {"role": "teacher", "member": member}
                 predicted(teacher)
-                add(teacher, "mean", "MSE_to_ensemble", 0.13 - 0.01 * number, shift=shift)
+                for ddof in (0, 1):
+                    value = (0.13 - 0.01 * number) * (1 + 0.05 * ddof)
+                    add(teacher, "mean", "MSE_to_ensemble", value, shift=shift, ddof=ddof)
             for kind, member in itertools.product(kinds, range(1, students + 1)):
                 student = arm | {"role": "student", "uncertainty": kind, "member": member}
                 predicted(student)

@@ -89,6 +89,13 @@ PARTS = {
         "predict_shift_dynamic_student": 60,
     },
     "teachers": {"train_teacher": 65, "train_teacher_evoaug": 50},
+    "students": {
+        "train_teacher": 65,
+        "train_teacher_evoaug": 50,
+        "train_student": 12 * 20,
+        "train_student_evoaug": 5 * 20,
+        "train_dynamic_student": 60,
+    },
 }
 
 
@@ -110,3 +117,8 @@ def test_a_part_that_a_study_does_not_have_is_a_sentence(tmp_path):
             done.stdout.rstrip().splitlines()[-1].startswith(f"error in the config: {part} needs ")
         )
         assert "Traceback" not in done.stdout
+
+
+def test_a_study_may_be_called_what_its_files_are_called(tmp_path):
+    done = run_snakemake(tmp_path, "dataset: peak_performance", "--dry-run", "--quiet", "rules")
+    assert planned_jobs(done.stdout)["train_teacher"] == 3

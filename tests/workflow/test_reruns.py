@@ -81,7 +81,7 @@ def test_a_raised_version_of_training_retrains(folder, checkout):
         ("shift.h5", {"shift_sequences": 1}),
         ("standard/downsample_1/shift/n4-std/1_predictions.h5", {"predict_shift_student": 1}),
         (
-            "standard/downsample_1/students/n2/dynamic/1_Small_random_append_aug.h5",
+            "standard/downsample_1/students/n2/dynamic/1_Small_evoaug_append_aug.h5",
             {"train_dynamic_student": 1},
         ),
         ("dataset.h5", {"ingest": 1, "subset": 3, "train_teacher": 6}),

@@ -50,18 +50,18 @@ def test_the_tree_is_the_documented_one(results):
     ]
     # As in the list of outputs of the second document; histories are tables and no pickles.
     assert members(standard / "students/n2/dynamic") == [
-        "1_Small_random_append_aug.h5",
-        "1_Small_random_append_finetune.h5",
-        "1_random_append_history_aug.csv",
-        "1_random_append_history_finetune.csv",
-        "1_random_append_performance_aug.csv",
-        "1_random_append_performance_finetune.csv",
-        "1_random_append_predictions.h5",
+        "1_Small_evoaug_append_aug.h5",
+        "1_Small_evoaug_append_finetune.h5",
+        "1_evoaug_append_history_aug.csv",
+        "1_evoaug_append_history_finetune.csv",
+        "1_evoaug_append_performance_aug.csv",
+        "1_evoaug_append_performance_finetune.csv",
+        "1_evoaug_append_predictions.h5",
     ]
     shift = standard / "shift"
     assert members(shift / "teachers") == predictions
     assert members(shift / "n4-std") == predictions[:1]
-    assert members(shift / "n2-dynamic") == ["1_random_append_predictions.h5"]
+    assert members(shift / "n2-dynamic") == ["1_evoaug_append_predictions.h5"]
     assert (results / "shift.h5").is_file()
 
 
@@ -107,6 +107,51 @@ def test_cards_tell_whose_a_file_is(results):
         assert (Card.read(file).member, Card.read(file).proportion) == (2, 0.5)
 
 
+def test_every_model_has_a_seed_of_its_own(results):
+    models = {}
+    for path in results.glob("**/*_Small*.h5"):
+        with h5py.File(path) as file:
+            models[str(path.relative_to(results))] = int(file.attrs["degu_seed"])
+    # 6 standard and 2 × 2 EvoAug teachers; 3 and 2 such students; 2 with dynamic augmentation.
+    assert len(models) == 17
+    assert len(set(models.values())) == 17
+    # printf '1234|dynamic student|augmentation=standard|member=1|proportion=1|size=2|'\
+    # 'variant=evoaug_append' | sha256sum
+    path = "standard/downsample_1/students/n2/dynamic/1_Small_evoaug_append_aug.h5"
+    assert models[path] == int("d825d8cd", 16) // 2
+
+
+def test_the_parts_have_their_arms_of_the_summary(results):
+    summary = pd.read_csv(results / "summary.csv", dtype={"variant": str, "stage": str})
+    whole = summary[summary["shift"].isna() & (summary["role"] != "assay")]
+    arms = {
+        "size_sweep": [("standard", 1, 2), ("standard", 1, 4)],
+        "downsampling": [("standard", 1, 2), ("standard", 0.5, 2)],
+        "evoaug": [("standard", 1, 2), ("evoaug", 1, 2)],
+        "dynamic_augmentation": [("standard", 1, 2)],
+    }
+    assert {path.stem for path in (results / "summaries").iterdir()} == set(arms)
+    for part, wanted in arms.items():
+        rows = pd.read_csv(results / f"summaries/{part}.csv", dtype={"variant": str, "stage": str})
+        rows = rows[rows["role"] != "assay"]
+        chosen = whole.iloc[:0]
+        for augmentation, proportion, size in wanted:
+            pool = whole[
+                (whole["augmentation"] == augmentation) & (whole["proportion"] == proportion)
+            ]
+            own = (pool["size"] == size) | ((pool["role"] == "teacher") & (pool["member"] <= size))
+            chosen = pd.concat([chosen, pool[own]])
+        if part != "dynamic_augmentation":
+            chosen = chosen[chosen["variant"].isna()]
+        chosen = chosen.drop_duplicates()
+        columns = list(rows.columns)
+        pd.testing.assert_frame_equal(
+            rows.sort_values(columns).reset_index(drop=True),
+            chosen.sort_values(columns).reset_index(drop=True),
+            check_dtype=False,
+        )
+
+
 def test_the_summary_holds_every_number_once(results):
     summary = pd.read_csv(results / "summary.csv")
     assert list(summary.columns) == [
@@ -148,7 +193,7 @@ def test_shifted_sequences_are_scored_against_the_arms_own_teachers(results):
 
     teachers = [read(f"shift/teachers/{ix}_predictions.h5", "large") for ix in (1, 2)]
     student = read("shift/n2-std/1_predictions.h5", "large")
-    dynamic = read("shift/n2-dynamic/1_random_append_predictions.h5", "large")
+    dynamic = read("shift/n2-dynamic/1_evoaug_append_predictions.h5", "large")
     assert student.shape == (2 * 80, 4)
     mean, std = np.mean(teachers, axis=0), np.std(teachers, axis=0)
     summary = pd.read_csv(results / "summary.csv")
@@ -167,9 +212,9 @@ def test_shifted_sequences_are_scored_against_the_arms_own_teachers(results):
         return found["value"].item()
 
     for values, who in (
-        (teachers[1], {"role": "teacher", "member": 2}),
+        (teachers[1], {"role": "teacher", "member": 2, "ddof": 0}),
         (student, {"role": "student"}),
-        (dynamic, {"role": "student", "variant": "random_append"}),
+        (dynamic, {"role": "student", "variant": "evoaug_append"}),
     ):
         error = np.mean((values[:, 1] - mean[:, 1]) ** 2)
         assert number(head="mean", metric="MSE_to_ensemble", **who) == pytest.approx(
@@ -216,8 +261,8 @@ def test_another_order_of_jobs_gives_the_same_bits(folder, results, tmp_path):
         "teachers/1_Small.h5",
         "teachers/2_Small.h5",
         "students/n2/std/1_Small.h5",
-        "students/n2/dynamic/1_Small_random_append_aug.h5",
-        "students/n2/dynamic/1_Small_random_append_finetune.h5",
+        "students/n2/dynamic/1_Small_evoaug_append_aug.h5",
+        "students/n2/dynamic/1_Small_evoaug_append_finetune.h5",
     ):
         ours, theirs = (load_model(base / arm / name)[0] for base in (folder, tmp_path))
         for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):

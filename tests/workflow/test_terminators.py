@@ -28,12 +28,17 @@ CONFIG = {
         {"augmentations": ["evoaug"], "ensemble_sizes": [2]},
     ],
     "students": {"replicates": 1, "uncertainty": ["std", "logvar"]},
-    "training": {"epochs": 6},
-    "student_training": {"epochs": 8},
-    "finetuning": {"epochs": 2},
-    "student_finetuning": {"epochs": 2},
-    "dynamic_augmentation": {"modes": ["mutagenesis"], "arms": [{"ensemble_sizes": [3]}]},
-    "dynamic_finetuning": {"epochs": 4},
+    # So few sequences make few batches, and batch norm needs some hundreds of them.
+    "training": {"epochs": 5, "batch_size": 32},
+    "student_training": {"epochs": 5, "batch_size": 32},
+    "finetuning": {"epochs": 2, "batch_size": 32},
+    "student_finetuning": {"epochs": 2, "batch_size": 32},
+    "dynamic_augmentation": {
+        "modes": ["mutagenesis"],
+        "uncertainty": "logvar",
+        "arms": [{"proportions": [0.5], "ensemble_sizes": [2]}],
+    },
+    "dynamic_finetuning": {"epochs": 2, "batch_size": 32},
     # The tiny study has them.
     "shift": {"kinds": []},
 }
@@ -136,7 +141,7 @@ def test_every_kind_of_arm_learns(study):
         ("standard", 1, 2),
         ("standard", 1, 3),
     ]
-    # Above chance, as above; half of the data, or a model before its time, does no better than that.
+    # Above chance, as above.
     assert (ensembles["value"] > 4 * 0.032).all()
     dynamic = pearson[pearson["variant"] == "mutagenesis"]
     assert sorted(dynamic["target"]) == sorted(TARGETS)

@@ -35,7 +35,7 @@ CONFIG = {
     "finetuning": {"epochs": 2},
     "student_finetuning": {"epochs": 1},
     "dynamic_augmentation": {
-        "modes": ["random"],
+        "modes": ["evoaug"],
         "batches": ["append"],
         "arms": [{"ensemble_sizes": [2]}],
     },

@@ -8,9 +8,9 @@ with job_log(snakemake.log[0]):
     from degu.cards import Card, member_identity
     from degu.dataset import read_info
     from degu.distillation import read_lessons
-    from degu.dynamic import Variant
     from degu.heads import Heads
     from degu.members import train_dynamic_member
+    from degu.sweep import Variant
     from degu.training import load_model, save_history, save_model
 
     info = read_info(snakemake.input.dataset)
@@ -31,6 +31,7 @@ with job_log(snakemake.log[0]):
             augmentation=card.augmentation,
             proportion=card.proportion,
             member=ix,
+            architecture=card.architecture,
             heads=Heads(info.targets),
             dataset_sha256=info.sha256,
         )[0]

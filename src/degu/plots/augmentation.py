@@ -202,7 +202,8 @@ def plot_dynamic_augmentation(summary: pd.DataFrame) -> Figure:
                     for i, name in enumerate(series):
                         place = row + (i - (len(series) - 1) / 2) * 0.45
                         models = own[(own["variant"] == kind) & (own["series"] == name)]
-                        before = models[models["stage"] == "aug"]
+                        # A plain student of an arm with EvoAug has such a stage as well.
+                        before = models[(models["stage"] == "aug") & (kind != "")]
                         after = models[models["stage"] == ""]
                         apart = 0.11 if len(before) else 0.0
                         draw_models(axis, place + apart, after, name, horizontal=True)

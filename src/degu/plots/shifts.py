@@ -29,8 +29,8 @@ SHIFTS: dict[str, tuple[str, LineStyleType]] = {
     "none": ("#440154", "-"),
     "small": ("#3B528B", "--"),
     "moderate": ("#21918C", "-."),
-    "large": ("#5EC962", (0, (4, 1, 1, 1, 1, 1))),
-    "dinucleotide": ("#D9A400", ":"),
+    "dinucleotide": ("#5EC962", (0, (4, 1, 1, 1, 1, 1))),
+    "large": ("#D9A400", ":"),
 }
 """Sets of sequences: the test sequences, then shifts by size; their colours and lines."""
 NAMES = {"none": "no shift", "dinucleotide": "dinucleotide shuffle"}
@@ -63,6 +63,7 @@ def plot_shift(summary: pd.DataFrame, units: str) -> Figure:
     arm = preferred(arms)
     drawn = of_arms(rows, [arm])
     error = drawn[(drawn["head"] == "mean") & (drawn["metric"] == "MSE_to_ensemble")]
+    error = error[error["ddof"] != 1]
     std = drawn[(drawn["head"] == "std") & (drawn["metric"] == "Mean") & (drawn["ddof"] == 0)]
     kinds = [kind for kind in SHIFTS if kind in set(drawn["shift"])]
     measures = (
@@ -146,7 +147,7 @@ def _draw_boxes(axis: Axes, rows: pd.DataFrame, kinds: list[str]) -> None:
     axis.set_xticks(range(len(kinds)), kinds)
     axis.set_xlim(-0.5, len(kinds) - 0.5)
     # A student's std is a linear output, which may fall below 0.
-    axis.set_ylim(min(0, axis.get_ylim()[0]) if rows["value"].min() < 0 else 0)
+    axis.set_ylim(bottom=min(0, 1.05 * rows["value"].min()))
 
 
 def plot_shift_distribution(
