@@ -17,6 +17,7 @@ from degu.runtime import share_import_path
 from degu.stages import STAGES
 from degu.sweep import (
     Variant,
+    choose_arms,
     derive_seed,
     expand_arms,
     format_proportion,
@@ -59,7 +60,7 @@ SHIFT_SETTINGS = {
 }
 DYNAMIC_SETTINGS = config["dynamic_augmentation"]
 DYNAMIC_ARMS = (
-    expand_arms(DYNAMIC_SETTINGS["arms"]) if DYNAMIC_SETTINGS["arms"] else ARMS
+    choose_arms(ARMS, DYNAMIC_SETTINGS["arms"]) if DYNAMIC_SETTINGS["arms"] else ARMS
 )
 
 # Conda environments with TensorFlow for a GPU only where jobs ask for one.

@@ -88,6 +88,7 @@ rule plot_shift:
         mem_mb=RESOURCES["light"]["mem_mb"],
         runtime=RESOURCES["light"]["runtime"],
     params:
+        arm=lambda w: asdict(arm_of(w)[0]),
         teachers=lambda w: [identity for _, _, identity in shift_teachers(arm_of(w))],
         students=lambda w: [identity for _, _, identity in shift_students(arm_of(w))],
     script:

@@ -26,7 +26,7 @@ from degu.errors import InputError
 from degu.ingest import SOURCES
 from degu.models import REGISTRY
 from degu.shift import SHIFTS
-from degu.sweep import MODES, SHORT_FORM, Arm, expand_arms, pool_sizes
+from degu.sweep import MODES, SHORT_FORM, Arm, choose_arms, expand_arms, pool_sizes
 
 ROOT = Path(__file__).parent.parent
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
@@ -284,7 +284,7 @@ class TestMessages:
             (
                 "dynamic_augmentation: {arms: [{proportions: [0.5]}]}",
                 "dynamic_augmentation.arms",
-                ["standard at proportion 0.5 with 3 teachers", "not one of the study's arms"],
+                ["proportion 0.5 is not among the study's arms"],
             ),
             (
                 "{students: {uncertainty: [logvar]}, dynamic_augmentation: "
@@ -534,7 +534,8 @@ class TestShippedConfigs:
         dynamic = config["dynamic_augmentation"]
         assert dynamic["modes"] == ["random", "mutagenesis", "evoaug"]
         assert dynamic["batches"] == ["replace", "append"]
-        assert expand_arms(dynamic["arms"]) == (Arm("standard", 1.0, 10),)
+        arms = choose_arms(expand_arms(config["arms"]), dynamic["arms"])
+        assert arms == (Arm("standard", 1.0, 10),)
         assert config["dynamic_finetuning"]["learning_rate"] == 1e-3
 
     def test_plant_terminators(self):

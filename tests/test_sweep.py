@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from degu.errors import InputError
 from degu.sweep import (
     Arm,
+    choose_arms,
     derive_seed,
     draw_subset,
     expand_arms,
@@ -77,6 +78,17 @@ def test_a_sweep_is_the_arms_that_differ_in_one_thing_alone():
     assert set(pairs) == {(p, 10) for p in (0.1, 0.25, 0.5, 0.75, 1)}
     assert all([a.augmentation for a in pair] == ["evoaug", "standard"] for pair in pairs.values())
     assert sweeps(arms[:1], "size") == {}
+
+
+def test_a_choice_of_arms():
+    arms = expand_arms(PAPER)
+    ten = choose_arms(arms, [{"augmentations": ["standard"], "ensemble_sizes": [10]}])
+    assert [arm.proportion for arm in ten] == [1, 0.1, 0.25, 0.5, 0.75]
+    assert choose_arms(arms, [{"proportions": None}]) == arms
+    two = choose_arms(arms, [{"ensemble_sizes": [25]}, {"ensemble_sizes": [2, 25]}])
+    assert two == (Arm("standard", 1.0, 2), Arm("standard", 1.0, 25))
+    with pytest.raises(InputError, match=r"^evoaug, ensemble size 25 is not among the study's"):
+        choose_arms(arms, [{"augmentations": ["evoaug"], "ensemble_sizes": [10, 25]}])
 
 
 def test_a_proportion_that_a_path_cannot_spell_is_refused():

@@ -343,7 +343,15 @@ class Augmenter:
     each_sequence: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "augmentations", tuple(self.augmentations))
+        listed: Any = self.augmentations
+        listed = tuple(listed) if isinstance(listed, Iterable) else (listed,)
+        object.__setattr__(self, "augmentations", listed)
+        for augmentation in listed:
+            if not callable(augmentation) or isinstance(augmentation, type):
+                raise InputError(
+                    f"{_KEY}: {augmentation!r} is no augmentation; give a list of them, such as "
+                    "[RandomDeletion(), RandomNoise()]."
+                )
         if not self.augmentations:
             raise InputError(f"{_KEY}: the list is empty; name some of {', '.join(REGISTRY)}.")
         most = len(self.augmentations)

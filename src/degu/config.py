@@ -22,7 +22,7 @@ from jsonschema import Draft202012Validator, ValidationError, validators
 
 from degu.errors import InputError
 from degu.models import REGISTRY
-from degu.sweep import SHORT_FORM, expand_arms, format_proportion
+from degu.sweep import SHORT_FORM, choose_arms, expand_arms
 
 Schema = dict[str, Any]
 PathLike = str | os.PathLike[str]
@@ -280,14 +280,10 @@ def _check_augmentation(config: dict[str, Any]) -> None:
                     f"evoaug.parameters.{name}.{least}: {parameters[least]} is above the {most}, "
                     f"{parameters[most]}; write a smaller one."
                 )
-    study = expand_arms(config["arms"])
-    for arm in expand_arms(dynamic["arms"] or []):
-        if arm not in study:
-            raise InputError(
-                f"dynamic_augmentation.arms: {arm.augmentation} at proportion "
-                f"{format_proportion(arm.proportion)} with {arm.size} teachers is not one of the "
-                "study's arms; add it to arms or name one that is there."
-            )
+    try:
+        choose_arms(expand_arms(config["arms"]), dynamic["arms"] or [])
+    except InputError as error:
+        raise InputError(f"dynamic_augmentation.arms: {error}") from None
 
 
 def _check_table(data: dict[str, Any], targets: list[str], split_rules: Schema) -> None:

@@ -151,8 +151,8 @@ def open_hdf5(path: str | os.PathLike[str]) -> h5py.File:
     except OSError as error:
         reason = str(error).strip().splitlines()[-1]
         raise InputError(
-            f"{path} is not a readable HDF5 file ({reason}); it may be truncated: make or "
-            "download it again."
+            f"{path} is not a readable HDF5 file ({reason}); it may be truncated: delete it, then "
+            "make or download it again."
         ) from error
 
 

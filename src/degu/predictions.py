@@ -70,8 +70,8 @@ def read_predictions(
         card = Card.read(file)
         if shift_sha256 is not None and file.attrs.get("shift_sha256") != shift_sha256:
             raise InputError(
-                f"{path} was not made from this shift.h5; delete it and let the workflow make it "
-                "again."
+                f"{path} was not made from this shift.h5; delete these predictions and let the "
+                "workflow make them again."
             )
         predictions = {}
         for name in splits:

@@ -109,6 +109,44 @@ def expand_arms(blocks: Iterable[Mapping[str, Sequence[Any]]]) -> tuple[Arm, ...
     return tuple(arms)
 
 
+def choose_arms(
+    arms: Iterable[Arm], blocks: Iterable[Mapping[str, Sequence[Any] | None]]
+) -> tuple[Arm, ...]:
+    """Those of a study's arms that fit one of some blocks, in the order of the study.
+
+    Args:
+        arms: the study's.
+        blocks: as for :func:`expand_arms`, where a list that is None or missing stands for all.
+
+    Raises:
+        InputError: for a combination that a block lists and the study does not have.
+    """
+    arms = tuple(arms)
+    chosen = set()
+    for block in blocks:
+        named = {key: block.get(key) for key in SHORT_FORM}
+        for augmentation, proportion, size in product(*(named[k] or [None] for k in SHORT_FORM)):
+            fitting = [
+                arm
+                for arm in arms
+                if augmentation in (None, arm.augmentation)
+                and proportion in (None, arm.proportion)
+                and size in (None, arm.size)
+            ]
+            if not fitting:
+                parts = [
+                    augmentation,
+                    None if proportion is None else f"proportion {format_proportion(proportion)}",
+                    None if size is None else f"ensemble size {size}",
+                ]
+                raise InputError(
+                    f"{', '.join(filter(None, parts))} is not among the study's arms; add it to "
+                    "them or name some that are there."
+                )
+            chosen.update(fitting)
+    return tuple(arm for arm in arms if arm in chosen)
+
+
 def pool_sizes(arms: Iterable[Arm]) -> dict[tuple[str, float], int]:
     """Number of teachers that each (augmentation, proportion) needs: its largest size."""
     sizes: dict[tuple[str, float], int] = {}

@@ -296,6 +296,20 @@ class EvoAugTraining:
     finetune_epochs: int = 30
     finetune_learning_rate: float = 1e-4
 
+    def __post_init__(self) -> None:
+        # Before an hour of training, and not after it.
+        if not callable(self.augment) or isinstance(self.augment, type):
+            raise ValueError(
+                f"EvoAugTraining needs augment(x, rng), such as Augmenter([RandomDeletion()]), but "
+                f"got {self.augment!r}."
+            )
+        if self.finetune_epochs < 1 or not self.finetune_learning_rate > 0:
+            raise ValueError(
+                "Fine-tuning needs at least one epoch and a learning rate above 0, but got "
+                f"{self.finetune_epochs} and {self.finetune_learning_rate}; to train without it, "
+                "give augment to standard_train_fun."
+            )
+
     def __call__(
         self,
         model: keras.Model,

@@ -37,7 +37,7 @@ CONFIG = {
     "dynamic_augmentation": {
         "modes": ["evoaug"],
         "batches": ["append"],
-        "arms": [{"ensemble_sizes": [2]}],
+        "arms": [{"augmentations": ["standard"], "proportions": [1], "ensemble_sizes": [2]}],
     },
     "dynamic_finetuning": {"epochs": 1},
     "shift": {"copies": 2},

@@ -13,6 +13,6 @@ with job_log(snakemake.log[0]):
         ensembles=zip(files.ensembles, files.ensemble_std, identities.ensembles, strict=True),
         students=zip(files.students, identities.students, strict=True),
         tables=files.shift,
-        assay=assay_rows(files.dataset),
+        assay=assay_rows(files.dataset) if files.shift else None,
     )
     write_csv(table, snakemake.output.summary)

@@ -120,8 +120,11 @@ def plot_evoaug(summary: pd.DataFrame) -> Figure:
         if len(kinds) > 1 and kinds[1][0] == "mean":
             for upper, lower in zip(axes[0], axes[1], strict=True):
                 limits = np.array([upper.get_ylim(), lower.get_ylim()])
+                low, high = limits[:, 0].min(), limits[:, 1].max()
+                # What was a margin of the smaller range is none of the common one.
+                margin = 0.04 * (high - low)
                 for axis in (upper, lower):
-                    axis.set_ylim(limits[:, 0].min(), limits[:, 1].max())
+                    axis.set_ylim(low - margin, high + margin)
         first = standard[0]
         proportion = None if sweep else first.proportion
         figure.suptitle(describe("standard and evoaug", proportion=proportion, size=first.size))

@@ -36,6 +36,10 @@ SHIFTS: dict[str, tuple[str, LineStyleType]] = {
 NAMES = {"none": "no shift", "dinucleotide": "dinucleotide shuffle"}
 
 
+FEWEST_IN_A_BOX = 3
+"""Models from which on quartiles say more than the models themselves."""
+
+
 def plot_shift(summary: pd.DataFrame, units: str) -> Figure:
     """Error and uncertainty on shifted sequences, in boxes over models.
 
@@ -107,20 +111,22 @@ def _draw_boxes(axis: Axes, rows: pd.DataFrame, kinds: list[str]) -> None:
                 continue
             place = x + (i - (len(boxed) - 1) / 2) * width
             line = {"color": color, "linewidth": 0.9}
-            axis.boxplot(
-                values,
-                positions=[place],
-                widths=0.8 * width,
-                # To the extremes: every model is drawn.
-                whis=(0, 100),
-                showfliers=False,
-                manage_ticks=False,
-                patch_artist=True,
-                boxprops={"facecolor": "white", "edgecolor": color, "linewidth": 0.9},
-                medianprops={**line, "linewidth": 1.6},
-                whiskerprops=line,
-                capprops=line,
-            )
+            few = len(values) < FEWEST_IN_A_BOX
+            if not few:
+                axis.boxplot(
+                    values,
+                    positions=[place],
+                    widths=0.8 * width,
+                    # To the extremes: every model is drawn.
+                    whis=(0, 100),
+                    showfliers=False,
+                    manage_ticks=False,
+                    patch_artist=True,
+                    boxprops={"facecolor": "white", "edgecolor": color, "linewidth": 0.9},
+                    medianprops={**line, "linewidth": 1.6},
+                    whiskerprops=line,
+                    capprops=line,
+                )
             # Fixed offsets rather than random ones: the same figure at every run.
             offsets = np.linspace(-0.2, 0.2, len(values)) * width if len(values) > 1 else [0.0]
             axis.plot(
@@ -128,9 +134,9 @@ def _draw_boxes(axis: Axes, rows: pd.DataFrame, kinds: list[str]) -> None:
                 values,
                 MARKERS[name],
                 color=color,
-                markersize=2,
+                markersize=4 if few else 2.5,
                 markeredgewidth=0,
-                alpha=0.6,
+                alpha=0.9 if few else 0.6,
                 zorder=3,
             )
     ensemble = rows[rows["series"] == "ensemble"].set_index("shift")["value"].reindex(kinds)
@@ -147,7 +153,9 @@ def _draw_boxes(axis: Axes, rows: pd.DataFrame, kinds: list[str]) -> None:
     axis.set_xticks(range(len(kinds)), kinds)
     axis.set_xlim(-0.5, len(kinds) - 0.5)
     # A student's std is a linear output, which may fall below 0.
-    axis.set_ylim(bottom=min(0, 1.05 * rows["value"].min()))
+    low, high = min(0, rows["value"].min()), max(0, rows["value"].max())
+    margin = 0.06 * (high - low)
+    axis.set_ylim(low - margin if low < 0 else 0, high + margin if high > 0 else 0)
 
 
 def plot_shift_distribution(
@@ -155,6 +163,7 @@ def plot_shift_distribution(
     predictions: Mapping[str, Mapping[str, np.ndarray]],
     targets: Sequence[str],
     units: str,
+    title: str = "",
     quantiles: int = 501,
 ) -> Figure:
     """Cumulative distributions of activity predicted for test and shifted sequences.
@@ -168,6 +177,7 @@ def plot_shift_distribution(
             one's own) the predicted activities (n, T) of each shift.
         targets: names of the T columns.
         units: units of the assay.
+        title: which arm it is.
         quantiles: points of each curve, from the smallest value to the largest.
 
     Raises:
@@ -218,5 +228,7 @@ def plot_shift_distribution(
             color, line = SHIFTS[kind]
             label = f"predicted, {NAMES.get(kind, f'{kind} shift')}"
             handles.append(Line2D([], [], color=color, linestyle=line, linewidth=1.3, label=label))
+        if title:
+            figure.suptitle(title)
         add_legend(figure, handles)
     return figure
