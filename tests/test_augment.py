@@ -659,6 +659,28 @@ def test_an_augmentation_gets_the_sequences_that_drew_it_in_one_call():
     assert sorted(len(recorder.seen) for recorder in recorders) == [0, 1]
 
 
+@pytest.mark.parametrize("each_sequence", [False, True])
+def test_noise_comes_last_so_that_mutations_are_noisy_and_unknown_bases_stay_unknown(each_sequence):
+    x = random_one_hot(30, 50).astype(np.float32)
+    x[:, 20:30] = 0
+    both = Augmenter([RandomNoise(0.1), RandomMutation(0.5)], 2, each_sequence=each_sequence)
+    result = both(x, np.random.default_rng(1))
+    # Five standard deviations of the noise are half of what a base is.
+    assert np.abs(result[:, 20:30]).max() < 0.5
+    # No row is without noise, as those are that a mutation wrote after it.
+    assert (result % 1 != 0).any(axis=2).all()
+
+
+@pytest.mark.parametrize("wrong", [["deletion"], [RandomDeletion], None, "deletion"])
+def test_what_is_no_augmentation_is_refused_at_once(wrong):
+    with pytest.raises(InputError, match=r"is no augmentation; give a list .*RandomDeletion\(\)"):
+        Augmenter(wrong)
+
+
+def test_one_augmentation_needs_no_list():
+    assert Augmenter(RandomDeletion()) == Augmenter([RandomDeletion()])
+
+
 def test_sequences_of_a_batch_and_batches_without_sequences():
     each = Augmenter([RandomMutation(), RandomNoise()], each_sequence=True)
     x = random_one_hot(50, 249)

@@ -122,6 +122,26 @@ def test_seeded_training_is_bit_identical_and_another_seed_is_not(data):
     assert not np.array_equal(weights[0][0], weights[2][0])
 
 
+def test_augmentation_follows_the_seed_also_where_the_order_stays(data):
+    def draws(seed):
+        seen = []
+
+        def augment(x, rng):
+            seen.append(int(rng.integers(2**31)))
+            return x
+
+        model = new_member(small_model(), 1)
+        settings = {"seed": seed, "shuffle": False, "augment": augment, "epochs": 1, "verbose": 0}
+        standard_train_fun(model, *data, None, None, "adam", "mse", **settings)
+        return set(seen)  # Keras looks at some batches twice
+
+    first = draws(1)
+    assert len(first) == 3  # batches of 128 of the 300
+    assert draws(1) == first
+    assert not draws(2) & first
+    assert not draws(None) & draws(None)
+
+
 def test_early_stopping_restores_the_best_epoch_and_plateaus_lower_the_rate():
     """Validation targets opposite to the training targets get worse from the second epoch on."""
     x = random_one_hot(256, 20)
@@ -298,6 +318,21 @@ def test_evoaug_training_augments_the_first_phase_alone_and_keeps_the_own_compil
         assert history[name] == pytest.approx(values, rel=1e-4, nan_ok=True)
     # A fresh optimizer of the same kind, which made one epoch's steps.
     assert (model.optimizer.momentum, int(model.optimizer.iterations)) == (0.5, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((None,), "got None"),
+        (([RandomNoise()],), "Augmenter"),
+        ((RandomNoise,), "needs augment"),
+        ((RandomNoise(), 0), "at least one epoch"),
+        ((RandomNoise(), 3, 0.0), "learning rate above 0"),
+    ],
+)
+def test_evoaug_training_refuses_at_once_what_would_fail_after_an_hour(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        EvoAugTraining(*arguments)
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def row_panels(
         panel.tick_params(axis="y", length=0)
         for row in range(0, len(labels) if len(labels) > 1 else 0, 2):
             panel.axhspan(row - 0.5, row + 0.5, color="0.95", linewidth=0, zorder=0)
-        panel.locator_params(axis="x", nbins=4)
+        panel.locator_params(axis="x", nbins=3)
     return figure, axes[0]
 
 
