@@ -22,7 +22,9 @@ from scipy.stats import ks_2samp
 from training import DEFAULT_SEQUENCES, HEADS, Stopwatch, interval
 
 from degu import models
-from degu.augment import REGISTRY, Augmenter
+from degu.augment import REGISTRY, Augmenter, RandomMutation
+from degu.dynamic import DynamicStudent, beside
+from degu.heads import Heads
 from degu.ingest.simulate import simulate
 from degu.runtime import set_compute_threads
 from degu.training import head_errors, standard_train_fun
@@ -32,6 +34,7 @@ MAX_STRETCH = 20  # bp: the default of deletion, insertion, translocation and in
 NOISE, FRACTION, PROBABILITY = 0.2, 0.05, 0.5
 CALLS = 20  # of an augmentation, a round
 LEAST_SPEEDUP, MOST_STEP = 3, 1.10
+TEACHERS = 10
 # A p-value below this would be bad luck once in a million.
 UNLIKELY = 1e-6
 
@@ -162,18 +165,45 @@ def median_time(augment, x, rng):
     return np.median(np.diff(ends))
 
 
-def compare_steps(augmenters, data, batch_size, rounds):
-    """Wall and CPU seconds of a training step, {name: (rounds, 2)}.
-
-    All cases train one model: two of the same settings can differ for as long as a process runs.
-    """
-    x, y = data
-    model = models.build("deepstarr", x.shape[1:], len(HEADS))
+def compiled(model, heads):
     model.compile(
-        keras.optimizers.Adam(1e-3), keras.losses.MeanSquaredError(), metrics=head_errors(HEADS)
+        keras.optimizers.Adam(1e-3), keras.losses.MeanSquaredError(), metrics=head_errors(heads)
     )
+    return model
 
-    def epoch(augment, seed):
+
+def step_cases(names, shape):
+    """{name: (model, augment)} of a plain step and of augmented ones.
+
+    All train one model: two of the same settings can differ for as long as a process runs.
+    """
+    model = compiled(models.build("deepstarr", shape, len(HEADS)), HEADS)
+    augmenters = {
+        "plain": None,
+        "default": Augmenter.from_config(DEFAULT),
+        **{name: REGISTRY[name]() for name in names},
+    }
+    return {name: (model, augment) for name, augment in augmenters.items()}
+
+
+def dynamic_cases(shape):
+    """The same of a student: plain, and with batches that ten teachers label in the step."""
+    heads = Heads.student(HEADS.targets, "std")
+    student = models.build("deepstarr", shape, len(heads))
+    teachers = [models.build("deepstarr", shape, len(HEADS)) for _ in range(TEACHERS)]
+    augment = RandomMutation()
+    return {
+        "plain": (compiled(student, heads), None),
+        "replace": (compiled(DynamicStudent(student, teachers), heads), augment),
+        "append": (compiled(DynamicStudent(student, teachers), heads), beside(augment)),
+    }
+
+
+def compare_steps(cases, data, batch_size, rounds):
+    """Wall and CPU seconds of a training step, {name: (rounds, 2)}."""
+    x, y = data
+
+    def epoch(model, augment, seed):
         stopwatch = Stopwatch()
         with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
             # With neither optimizer nor loss it keeps the compile, and so the traced step.
@@ -191,12 +221,12 @@ def compare_steps(augmenters, data, batch_size, rounds):
             )
         return stopwatch.median()
 
-    for augment in augmenters.values():
-        epoch(augment, seed=0)
-    seconds: dict[str, list] = {name: [] for name in augmenters}
+    for case in cases.values():
+        epoch(*case, seed=0)
+    seconds: dict[str, list] = {name: [] for name in cases}
     for i in range(rounds):
-        for name in list(augmenters)[:: -1 if i % 2 else 1]:
-            seconds[name].append(epoch(augmenters[name], seed=i + 1))
+        for name in list(cases)[:: -1 if i % 2 else 1]:
+            seconds[name].append(epoch(*cases[name], seed=i + 1))
     return {name: np.array(values) for name, values in seconds.items()}
 
 
@@ -214,10 +244,10 @@ def print_augmentations(seconds, shape):
     print(f"The target of {LEAST_SPEEDUP} times the speed of a loop is {met}.")
 
 
-def print_steps(seconds, batch_size):
+def print_steps(seconds, title, target=None):
     plain = seconds["plain"]
     wall, cpu = 1e3 * np.median(plain, axis=0)
-    print(f"\nsteps: DeepSTARR, batches of {batch_size}; plain {wall:.1f} ms (CPU {cpu:.1f})")
+    print(f"\n{title}; plain {wall:.1f} ms (CPU {cpu:.1f})")
     print(f"  {'augmented / plain':<20} {'wall, 90% interval':>24} {'CPU, 90% interval':>24}")
     intervals = {
         name: [interval(ratios) for ratios in (values / plain).T]
@@ -227,11 +257,13 @@ def print_steps(seconds, batch_size):
     for name, clocks in intervals.items():
         cells = (f"{median:8.3f} [{low:.3f}, {high:.3f}]" for median, low, high in clocks)
         print(f"  {name:<20} {' '.join(cells)}")
-    print(f"The target of at most {MOST_STEP:.2f} plain steps:", end="")
+    if target is None:
+        return
+    print(f"The target of at most {target:.2f} plain steps:", end="")
     for i, clock in enumerate(("wall", "CPU")):
-        missed = [name for name, clocks in intervals.items() if clocks[i][1] > MOST_STEP]
+        missed = [name for name, clocks in intervals.items() if clocks[i][1] > target]
         unsure = [
-            name for name, clocks in intervals.items() if clocks[i][1] <= MOST_STEP < clocks[i][2]
+            name for name, clocks in intervals.items() if clocks[i][1] <= target < clocks[i][2]
         ]
         verdict = f"missed by {', '.join(missed)}" if missed else "missed by none"
         if unsure:
@@ -245,8 +277,8 @@ def main():
     parser.add_argument(
         "--comparisons",
         nargs="+",
-        choices=["augmentations", "steps"],
-        default=["augmentations", "steps"],
+        choices=["augmentations", "steps", "dynamic"],
+        default=["augmentations", "steps", "dynamic"],
     )
     parser.add_argument("--names", nargs="+", choices=REGISTRY, default=list(REGISTRY))
     parser.add_argument("--sequences", type=int, default=DEFAULT_SEQUENCES, help="an epoch")
@@ -269,16 +301,18 @@ def main():
             name: {case: values.tolist() for case, values in cases.items()}
             for name, cases in seconds.items()
         }
+    y = simulation.replicates.mean(axis=0).astype(np.float32)
+    shape, batches = simulation.x.shape[1:], f"DeepSTARR, batches of {args.batch_size}"
     if "steps" in args.comparisons:
-        data = simulation.x, simulation.replicates.mean(axis=0).astype(np.float32)
-        augmenters = {
-            "plain": None,
-            "default": Augmenter.from_config(DEFAULT),
-            **{name: REGISTRY[name]() for name in args.names},
-        }
-        seconds = compare_steps(augmenters, data, args.batch_size, args.rounds)
-        print_steps(seconds, args.batch_size)
+        cases = step_cases(args.names, shape)
+        seconds = compare_steps(cases, (simulation.x, y), args.batch_size, args.rounds)
+        print_steps(seconds, f"steps: {batches}", MOST_STEP)
         results["steps"] = {name: values.tolist() for name, values in seconds.items()}
+    if "dynamic" in args.comparisons:
+        data = simulation.x, np.concatenate([y, np.zeros_like(y)], axis=1)
+        seconds = compare_steps(dynamic_cases(shape), data, args.batch_size, args.rounds)
+        print_steps(seconds, f"dynamic: a student's step with {TEACHERS} teachers, {batches}")
+        results["dynamic"] = {name: values.tolist() for name, values in seconds.items()}
     if args.json:
         args.json.write_text(json.dumps({"options": {**vars(args), "json": None}, **results}))
 
