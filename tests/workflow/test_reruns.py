@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 from snakemake_runs import ROOT, planned_jobs, run_snakemake
@@ -27,23 +29,31 @@ def edit(path, old, new):
     path.write_text(text.replace(old, new))
 
 
-def plan(folder, config=CONFIG, **options):
-    """The jobs that are planned for a config; none where nothing is to be done."""
-    done = run_snakemake(folder, config, "--dry-run", "--quiet", "rules", **options)
+# Root may write what is protected; without that privilege a plan would end in an error.
+UNPRIVILEGED = (
+    ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
+    if os.getuid() == 0 and shutil.which("setpriv")
+    else ()
+)
+
+
+def plan(folder, config=CONFIG, prefix=UNPRIVILEGED, **options):
+    """The jobs that are planned for a config, without root privilege; none if nothing is left."""
+    done = run_snakemake(folder, config, "--dry-run", "--quiet", "rules", prefix=prefix, **options)
     return {} if NOTHING in done.stdout else planned_jobs(done.stdout)
 
 
 def test_finished_results_stay_finished(folder):
     assert plan(folder) == {}
+    assert plan(folder, prefix=()) == {}
 
 
-@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv is not installed")
-def test_finished_results_stay_finished_without_root_privilege(folder):
-    """Root may write what is protected; without that privilege a plan would end in an error."""
-    unprivileged = ("setpriv", "--bounding-set=-all", "--inh-caps=-all") if os.getuid() == 0 else ()
-    assert plan(folder, prefix=unprivileged) == {}
-    larger = changed(arms=[*CONFIG["arms"], {"ensemble_sizes": [5]}])
-    assert plan(folder, larger, prefix=unprivileged)["train_teacher"] == 1
+@pytest.mark.skipif(os.getuid() == 0 and not UNPRIVILEGED, reason="setpriv is not installed")
+def test_the_plans_of_this_file_are_made_without_root_privilege(tmp_path):
+    locked = tmp_path / "locked"
+    locked.touch(mode=0o444)
+    code = f"import os; raise SystemExit(os.access({str(locked)!r}, os.W_OK))"
+    assert subprocess.run([*UNPRIVILEGED, sys.executable, "-c", code]).returncode == 0
 
 
 def test_comments_captions_and_styles_retrain_nothing(folder, checkout):
