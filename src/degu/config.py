@@ -280,8 +280,9 @@ def _check_augmentation(config: dict[str, Any]) -> None:
                     f"evoaug.parameters.{name}.{least}: {parameters[least]} is above the {most}, "
                     f"{parameters[most]}; write a smaller one."
                 )
+    study = expand_arms(config["arms"])
     try:
-        choose_arms(expand_arms(config["arms"]), dynamic["arms"] or [])
+        choose_arms(study, dynamic["arms"] or [])
     except InputError as error:
         raise InputError(f"dynamic_augmentation.arms: {error}") from None
 

@@ -47,7 +47,7 @@ def points(axis):
     return {
         (round(np.mean(line.get_xdata())), to_hex(line.get_color())): list(line.get_ydata())
         for line in axis.lines
-        if line.get_markersize() == 2 and line.get_marker() != "None"
+        if line.get_markersize() < 3 and line.get_marker() != "None"
     }
 
 
@@ -109,6 +109,25 @@ def test_boxes_over_models(shifts):
         *("single teacher, 25 models", "ensemble"),
         *("student (std), 4 models", "student (log variance), 4 models"),
     ]
+
+
+def test_two_models_are_marks_and_no_box_and_no_mark_is_cut_off():
+    arms = (("standard", 1.0, 2),)
+    summary = make_summary(arms, kinds=("std",), students=2, shifts=SHIFTS)
+    std = (summary["head"] == "std") & (summary["metric"] == "Mean")
+    lowest = summary.index[std & (summary["role"] == "student")][0]
+    summary.loc[lowest, "value"] = -0.02  # of a linear output
+    figure = plot_shift(summary, UNITS)
+    for axis in figure.axes:
+        assert not boxes(axis)
+        marks = [line for line in axis.lines if line.get_marker() not in ("None", "", None)]
+        assert all(line.get_markersize() >= 3.5 for line in marks)
+        values = np.concatenate([line.get_ydata() for line in marks])
+        low, high = axis.get_ylim()
+        assert low <= min(0, values.min())
+        assert values.max() < high
+    assert figure.axes[2].get_ylim()[0] < -0.02
+    assert figure.axes[0].get_ylim()[0] == 0
 
 
 def test_a_study_without_students_has_boxes_of_teachers():
