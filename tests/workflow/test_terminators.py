@@ -38,7 +38,7 @@ CONFIG = {
         "uncertainty": "logvar",
         "arms": [{"ensemble_sizes": [3]}, {"proportions": [0.5]}],
     },
-    "dynamic_finetuning": {"epochs": 2, "batch_size": 32},
+    "dynamic_finetuning": {"epochs": 6, "batch_size": 32},
     # The tiny study has them.
     "shift": {"kinds": []},
 }
