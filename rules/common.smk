@@ -52,11 +52,11 @@ EVOAUG = used_settings(config["evoaug"])
 # What dynamic augmentation and shifted sequences draw from; how many, they say themselves.
 EVOAUG_LIST = {key: EVOAUG[key] for key in ("augmentations", "parameters")}
 # Likewise: a setting of a kind of shift that is not listed makes nothing again.
+KIND_OF_SETTING = {"mutagenesis": "small", "per_sequence": "moderate"}
 SHIFT_SETTINGS = {
     key: value
     for key, value in config["shift"].items()
-    if {"mutagenesis": "small", "per_sequence": "moderate"}.get(key)
-    in (None, *config["shift"]["kinds"])
+    if key not in KIND_OF_SETTING or KIND_OF_SETTING[key] in config["shift"]["kinds"]
 }
 DYNAMIC_SETTINGS = config["dynamic_augmentation"]
 DYNAMIC_ARMS = (

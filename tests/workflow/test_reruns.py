@@ -213,6 +213,8 @@ PROPORTIONS = {"plot_performance_vs_proportion": 1, "plot_fidelity_vs_proportion
         ),
         # Of an augmentation that no arm draws.
         ({"evoaug": {"parameters": {"inversion": {"max_length": 30}}}}, {}),
+        # What is the default anyway.
+        ({"shift": {"copies": 2, "kinds": ["small", "moderate", "dinucleotide", "large"]}}, {}),
         (
             # Every model predicts the new sequences; none is trained.
             {"shift": {"copies": 3}},
@@ -235,6 +237,7 @@ PROPORTIONS = {"plot_performance_vs_proportion": 1, "plot_fidelity_vs_proportion
         "students' learning rate",
         "augmentation",
         "an idle parameter",
+        "what is the default",
         "copies of shifted sequences",
     ],
 )
