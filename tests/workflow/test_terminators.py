@@ -143,6 +143,8 @@ def test_every_kind_of_arm_learns(study):
     ]
     # Above chance, as above; of both targets, as half of the data for so few epochs is little.
     assert (arms > 4 * 0.032).all()
+    # And of each target with all the data.
+    assert (ensembles.loc[ensembles["proportion"] == 1, "value"] > 4 * 0.032).all()
     dynamic = pearson[pearson["variant"] == "mutagenesis"].set_index(["proportion", "target"])
     assert set(dynamic.index) == {(p, target) for p in (0.5, 1) for target in TARGETS}
     # With all the data; half of it, for so few epochs, is not enough for a student of any kind.
