@@ -18,6 +18,7 @@ report: "workflow/report/study.rst"
 include: "rules/common.smk"
 include: "rules/members.smk"
 include: "rules/files.smk"
+include: "rules/maps.smk"
 include: "rules/parts.smk"
 include: "rules/data.smk"
 include: "rules/teachers.smk"
@@ -26,9 +27,12 @@ include: "rules/students.smk"
 include: "rules/augmentation.smk"
 include: "rules/dynamic.smk"
 include: "rules/shift.smk"
+include: "rules/attribution.smk"
+include: "rules/attribution_analysis.smk"
 include: "rules/evaluation.smk"
 include: "rules/figures.smk"
 include: "rules/figures_augmentation.smk"
+include: "rules/figures_attribution.smk"
 
 
 localrules:
@@ -40,6 +44,7 @@ localrules:
     evoaug,
     dynamic_augmentation,
     shift,
+    attribution,
 
 
 rule all:
@@ -51,6 +56,8 @@ rule all:
         part("all"),
         shift_files(ARMS),
         shift_figures(ARMS),
+        attribution_files(ATTRIBUTION_ARMS),
+        attribution_figures(ATTRIBUTION_ARMS),
 
 
 rule teachers:
@@ -86,6 +93,11 @@ rule dynamic_augmentation:
 rule shift:
     input:
         part("shift"),
+
+
+rule attribution:
+    input:
+        part("attribution"),
 
 
 onsuccess:

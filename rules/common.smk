@@ -1,6 +1,7 @@
 """The validated config, the arms of the study, and the paths that rules share."""
 
 import os
+import re
 import sys
 from dataclasses import asdict
 from itertools import product
@@ -62,6 +63,18 @@ DYNAMIC_SETTINGS = config["dynamic_augmentation"]
 DYNAMIC_ARMS = (
     choose_arms(ARMS, DYNAMIC_SETTINGS["arms"]) if DYNAMIC_SETTINGS["arms"] else ARMS
 )
+METHODS = config["attribution"]["methods"]
+TOP_N = config["attribution"]["top_n"]
+ATTRIBUTION_SEQUENCE_SETTINGS = {
+    **{key: config["attribution"][key] for key in ("top_n", "bins", "per_bin")},
+    # Those that sequences share; shuffles are made with the maps.
+    "references": config["attribution"]["references"] if "shap" in METHODS else 0,
+}
+ATTRIBUTION_ARMS = (
+    choose_arms(ARMS, config["attribution"]["arms"] or [{}]) if METHODS else ()
+)
+# Whether it is known which bases matter.
+PLANTED = config["data"]["source"] == "simulate"
 
 # Conda environments with TensorFlow for a GPU only where jobs ask for one.
 GPU = any(stage["gpu"] for stage in RESOURCES.values())
@@ -74,4 +87,6 @@ wildcard_constraints:
     size=r"\d+",
     ix=r"\d+",
     uncertainty="std|logvar",
+    method="saliency|shap|shap_dinuc_shuffle|ism",
+    target="|".join(map(re.escape, TARGETS)),
     variant="(random|mutagenesis|evoaug)(_append)?",

@@ -65,8 +65,9 @@ def shift_files(arms):
 
 
 def arm_of(wildcards):
-    """The arm of an ensemble's wildcards, as the only one of a list."""
-    return [arm for arm in ARMS if arm.wildcards == dict(wildcards.items())]
+    """The arm that wildcards name, as the only one of a list."""
+    named = {key: wildcards[key] for key in ("augmentation", "proportion", "size")}
+    return [arm for arm in ARMS if arm.wildcards == named]
 
 
 def shift_figures(arms):

@@ -40,6 +40,10 @@ def part_files(part):
     """All files of a part; what lies behind them is made with them."""
     if part == "shift":
         return shift_files(ARMS) + shift_figures(ARMS)
+    if part == "attribution":
+        return attribution_files(ATTRIBUTION_ARMS) + attribution_figures(
+            ATTRIBUTION_ARMS
+        )
     arms = PART_ARMS[part]
     members = teachers_of(arms) + students_of(arms)
     if part in ("all", "dynamic_augmentation"):
@@ -55,6 +59,7 @@ NEEDED = {
     "evoaug": "arms with evoaug; add it to augmentations",
     "dynamic_augmentation": "students with dynamic augmentation; list dynamic_augmentation.modes",
     "shift": "shifted sequences; list shift.kinds",
+    "attribution": "maps of attribution; list attribution.methods",
 }
 
 

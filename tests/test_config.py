@@ -20,6 +20,7 @@ from jsonschema import Draft202012Validator
 from snakemake.cli import parse_config  # type: ignore[import-untyped]
 from snakemake.utils import update_config  # type: ignore[import-untyped]
 
+from degu.attribution.maps import METHODS
 from degu.augment import REGISTRY as AUGMENTATIONS
 from degu.config import display_name, keys_table, validate, write_table
 from degu.errors import InputError
@@ -126,6 +127,17 @@ class TestDefaults:
                 "copies": 1,
                 "mutagenesis": 0.05,
                 "per_sequence": 2,
+            },
+            "attribution": {
+                "methods": ["saliency", "shap", "shap_dinuc_shuffle"],
+                "top_n": 1000,
+                "bins": 4,
+                "per_bin": 100,
+                "references": 100,
+                "hypothetical": False,
+                "logos": 3,
+                "motifs": {},
+                "arms": None,
             },
             "resources": {
                 "train": {"gpu": 0, "mem_mb": 6000, "runtime": 720},
@@ -280,6 +292,32 @@ class TestMessages:
                 "evoaug.parameters.insertion.min_length",
                 ["30 is above the max_length, 20"],
             ),
+            (
+                "attribution: {top_n: 1001}",
+                "attribution.top_n",
+                ["1001 is more than the 1000 sequences of data.n_test", "smaller"],
+            ),
+            (
+                "attribution: {bins: 10, per_bin: 101}",
+                "attribution.bins",
+                ["10 of 101 (per_bin) is more than the 1000"],
+            ),
+            (
+                "attribution: {methods: [shap], references: 2000}",
+                "attribution.references",
+                ["2000 is more than the 1000"],
+            ),
+            (
+                "attribution: {arms: [{ensemble_sizes: [7]}]}",
+                "attribution.arms",
+                ["ensemble size 7 is not among the study's arms"],
+            ),
+            (
+                "attribution: {motifs: {AP-1: TGAxTCA}}",
+                "attribution.motifs.AP-1",
+                ["IUPAC letters", "TGASTCA"],
+            ),
+            ("attribution: {methods: [deeplift]}", "attribution.methods", ["saliency", "ism"]),
             ("dynamic_augmentation: {modes: [shuffle]}", "dynamic_augmentation.modes", ["random"]),
             (
                 "dynamic_augmentation: {arms: [{proportions: [0.5]}]}",
@@ -538,6 +576,16 @@ class TestShippedConfigs:
         assert arms == (Arm("standard", 1.0, 10),)
         assert config["dynamic_finetuning"]["learning_rate"] == 1e-3
 
+    def test_deepstarr_has_the_papers_maps(self):
+        config = checked((ROOT / "config" / "deepstarr.yaml").read_text())
+        attribution = config["attribution"]
+        assert {"saliency", "shap", "shap_dinuc_shuffle"} <= set(attribution["methods"])
+        assert (attribution["top_n"], attribution["references"]) == (1000, 100)
+        assert (attribution["bins"], attribution["per_bin"]) == (4, 100)
+        arms = choose_arms(expand_arms(config["arms"]), attribution["arms"])
+        # Both augmentations at every amount of data.
+        assert len(arms) == 10
+
     def test_plant_terminators(self):
         config = checked((ROOT / "config" / "plant_terminators.yaml").read_text())
         assert config["targets"] == ["tobacco", "maize"]
@@ -564,6 +612,15 @@ class TestAugmentations:
         assert tuple(properties["shift"]["properties"]["kinds"]["items"]["enum"]) == SHIFTS
         modes = properties["dynamic_augmentation"]["properties"]["modes"]
         assert list(MODES) == modes["items"]["enum"]
+
+    def test_methods_of_attribution(self):
+        methods = RAW_SCHEMA["properties"]["attribution"]["properties"]["methods"]
+        assert methods["items"]["enum"] == list(METHODS)
+
+    def test_more_shuffles_than_test_sequences_are_no_mistake(self):
+        settings = {"methods": ["shap_dinuc_shuffle"], "references": 2000}
+        config = {**EMBEDDED, "attribution": settings}
+        assert validate(config, SCHEMA)["attribution"]["references"] == 2000
 
 
 class TestReadme:

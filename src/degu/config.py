@@ -247,6 +247,31 @@ def _check_meaning(config: dict[str, Any], rules: Schema) -> None:
                 "a smaller one."
             )
     _check_augmentation(config)
+    _check_attribution(config)
+    study = expand_arms(config["arms"])
+    for section in ("dynamic_augmentation", "attribution"):
+        try:
+            choose_arms(study, config[section]["arms"] or [])
+        except InputError as error:
+            raise InputError(f"{section}.arms: {error}") from None
+
+
+def _check_attribution(config: dict[str, Any]) -> None:
+    settings, data = config["attribution"], config["data"]
+    if data["source"] != "simulate" or not settings["methods"]:
+        return  # how many test sequences there are is known after they are read
+    chosen = {
+        "top_n": settings["top_n"],
+        "bins": settings["bins"] * settings["per_bin"],
+        "references": settings["references"] if "shap" in settings["methods"] else 0,
+    }
+    for key, number in chosen.items():
+        if number > data["n_test"]:
+            times = f" of {settings['per_bin']} (per_bin)" if key == "bins" else ""
+            raise InputError(
+                f"attribution.{key}: {settings[key]}{times} is more than the {data['n_test']} "
+                "sequences of data.n_test; write a smaller number."
+            )
 
 
 def _check_augmentation(config: dict[str, Any]) -> None:
@@ -280,11 +305,6 @@ def _check_augmentation(config: dict[str, Any]) -> None:
                     f"evoaug.parameters.{name}.{least}: {parameters[least]} is above the {most}, "
                     f"{parameters[most]}; write a smaller one."
                 )
-    study = expand_arms(config["arms"])
-    try:
-        choose_arms(study, dynamic["arms"] or [])
-    except InputError as error:
-        raise InputError(f"dynamic_augmentation.arms: {error}") from None
 
 
 def _check_table(data: dict[str, Any], targets: list[str], split_rules: Schema) -> None:

@@ -11,6 +11,8 @@ STAGES = {
     "train": 1,
     "predict": 1,
     "shift": 1,
+    "attribute": 1,
+    "attribution analysis": 1,
     "aggregate": 1,
     "distill": 1,
     "summarize": 1,

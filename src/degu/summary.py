@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,8 @@ COLUMNS = (
 )
 """Columns of the summary; blank where one does not apply."""
 
+_COUNTS = ("size", "member", "ddof")
+_NUMBERS = ("proportion", *_COUNTS, "value")
 
 Identity = Mapping[str, Any]
 
@@ -140,25 +142,28 @@ def spread_rows(std: np.ndarray, targets: Iterable[str], identity: Identity) -> 
     )
 
 
-def tidy_rows(path: str | Path) -> pd.DataFrame:
-    """Rows of a CSV file that has the columns of the summary already.
+def tidy_rows(path: str | Path, columns: Sequence[str] = COLUMNS) -> pd.DataFrame:
+    """Rows of a CSV file of :func:`tidy` rows.
+
+    Args:
+        path: the file.
+        columns: those that it must have, in this order.
 
     Raises:
         InputError: if it does not exist, has other columns or no rows, or is not whole.
     """
-    numbers = dict.fromkeys(("proportion", "size", "member", "ddof", "value"), "float64")
     records: list[Any] = []
     try:
         text = Path(path).read_text()
         table = pd.read_csv(
             StringIO(text),
             # A target's name may look like a number, or like a blank of pandas's.
-            dtype=dict.fromkeys(COLUMNS, "object") | numbers,
+            dtype={name: "float64" if name in _NUMBERS else "object" for name in columns},
             keep_default_na=False,
             na_values=[""],
         )
         needed = table[["role", "target", "head", "metric"]]
-        if tuple(table.columns) == COLUMNS and needed.notna().all(axis=None):
+        if tuple(table.columns) == tuple(columns) and needed.notna().all(axis=None):
             records = table.to_dict("records") if text.endswith("\n") else []
     except (OSError, ValueError, KeyError):
         pass
@@ -167,11 +172,14 @@ def tidy_rows(path: str | Path) -> pd.DataFrame:
             f"{path} is not a whole table with the columns of the summary; delete it and run the "
             "workflow again."
         )
-    return tidy(records)
+    return tidy(records, columns)
 
 
-def tidy(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """A table with the columns of the summary from rows that have some of them."""
-    frame = pd.DataFrame(list(rows), columns=list(COLUMNS))
+def tidy(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] = COLUMNS) -> pd.DataFrame:
+    """A table with some columns, those of the summary by default, from rows that have some of them.
+
+    ``size``, ``member`` and ``ddof`` must be among the columns.
+    """
+    frame = pd.DataFrame(list(rows), columns=list(columns))
     # Counts stay whole numbers beside blanks.
-    return frame.astype(dict.fromkeys(("size", "member", "ddof"), "Int64"))
+    return frame.astype(dict.fromkeys(_COUNTS, "Int64"))

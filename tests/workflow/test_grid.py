@@ -15,6 +15,8 @@ def test_the_papers_grid_plans_its_jobs(tmp_path):
     students = 2 * 10
     # Three modes, each with two kinds of batches, for one arm.
     dynamic = 3 * 2 * 10
+    # Every ensemble of ten gets maps, by three methods.
+    mapped = 5 + 5
     assert planned_jobs(done.stdout) == {
         "download": 1,
         "ingest": 1,
@@ -42,6 +44,18 @@ def test_the_papers_grid_plans_its_jobs(tmp_path):
         "aggregate_shift": arms,
         "evaluate_shift": arms,
         "plot_shift": arms,
+        "attribution_sequences": 1,
+        "attribute": mapped * 10 * 3,
+        "attribute_student": mapped * students * 3,
+        "average_attribution": mapped,
+        "attribution_distance": mapped * 10,
+        "evaluate_attribution": mapped,
+        "summarize_attribution": 1,
+        "plot_attribution": mapped,
+        "plot_attribution_bins": mapped,
+        "plot_attribution_scatter": mapped,
+        # Two targets.
+        "plot_attribution_logos": mapped * 2 * 3,
         "summarize": 1,
         # The size sweep, downsampling, EvoAug and dynamic augmentation.
         "summarize_part": 4,
@@ -88,6 +102,12 @@ PARTS = {
         "predict_shift_student": 340,
         "predict_shift_dynamic_student": 60,
     },
+    "attribution": {
+        "train_teacher": 50,
+        "train_teacher_evoaug": 50,
+        "train_student": 5 * 20,
+        "train_student_evoaug": 5 * 20,
+    },
     "teachers": {"train_teacher": 65, "train_teacher_evoaug": 50},
     "students": {
         "train_teacher": 65,
@@ -117,6 +137,14 @@ def test_a_part_that_a_study_does_not_have_is_a_sentence(tmp_path):
             done.stdout.rstrip().splitlines()[-1].startswith(f"error in the config: {part} needs ")
         )
         assert "Traceback" not in done.stdout
+
+
+def test_a_study_may_do_without_maps(tmp_path):
+    config = "attribution: {methods: []}"
+    done = run_snakemake(tmp_path, config, "--dry-run", "--quiet", "rules")
+    assert not [job for job in planned_jobs(done.stdout) if "attribut" in job]
+    done = run_snakemake(tmp_path, config, "--dry-run", "attribution", check=False)
+    assert done.stdout.rstrip().endswith("list attribution.methods.")
 
 
 def test_a_study_may_be_called_what_its_files_are_called(tmp_path):

@@ -36,7 +36,7 @@ def test_every_rule_calls_the_small_script_of_its_name(name):
 
 
 def test_variants_have_logs_and_benchmarks_of_their_own():
-    assert len(VARIANTS) == 15
+    assert len(VARIANTS) == 18
     assert {base for base, _ in VARIANTS} <= set(BLOCKS)
     for _, name in VARIANTS:
         assert f"{{LOGS}}/{name}/" in TEXT

@@ -41,6 +41,16 @@ CONFIG = {
     },
     "dynamic_finetuning": {"epochs": 1},
     "shift": {"copies": 2},
+    "attribution": {
+        "methods": ["saliency", "shap_dinuc_shuffle"],
+        "top_n": 12,
+        "bins": 2,
+        "per_bin": 5,
+        "references": 4,
+        "logos": 2,
+        "motifs": {"box": "TATAWA"},
+        "arms": [{"augmentations": ["standard"], "proportions": [1]}],
+    },
 }
 
 

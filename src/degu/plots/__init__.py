@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pandas as pd
 from matplotlib.figure import Figure
 
+from degu.plots.attribution import plot_attribution, plot_attribution_bins, plot_truth
 from degu.plots.augmentation import plot_dynamic_augmentation, plot_evoaug
 from degu.plots.performance import plot_performance
 from degu.plots.shifts import plot_shift
@@ -28,3 +29,10 @@ FIGURES: dict[str, Callable[[pd.DataFrame, str], Figure]] = {
     "shift": plot_shift,
 }
 """Figures drawn from the summary alone: file name to function of (summary, units of the assay)."""
+
+ATTRIBUTION_FIGURES: dict[str, Callable[[pd.DataFrame, str], Figure]] = {
+    "attribution": plot_attribution,
+    "attribution_bins": plot_attribution_bins,
+    "attribution_truth": lambda summary, units: plot_truth(summary),
+}
+"""Likewise those drawn from ``attribution_summary.csv`` or the table of one arm."""

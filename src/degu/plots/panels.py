@@ -81,13 +81,39 @@ def row_panels(
     return figure, axes[0]
 
 
+def measure_panels(
+    targets: Sequence[str],
+    rows: int,
+    measures: Sequence[str],
+    *,
+    row_height: float = 1.5,
+) -> tuple[Figure, np.ndarray]:
+    """A figure with a panel for each measure of each target and row; it grows in height only.
+
+    Args:
+        targets: they are side by side as far as there is room for four panels, then below.
+        rows: rows of panels of each target.
+        measures: names of a target's panels, in the title below that of the target.
+        row_height: height of a panel in inches.
+
+    Returns:
+        The figure and its axes (rows, len(targets), len(measures)).
+    """
+    columns = max(1, 4 // len(measures))
+    figure, axes = _blocks(targets, rows, len(measures), row_height, columns)
+    for panels in axes[0]:
+        for panel, measure in zip(panels, measures, strict=True):
+            panel.set_title(f"{panel.get_title()}\n{measure}", fontsize=8)
+    return figure, axes
+
+
 def _blocks(
     targets: Sequence[str], rows: int, panels: int, row_height: float, columns: int
 ) -> tuple[Figure, np.ndarray]:
     """Axes (rows, len(targets), panels) in as few blocks of side-by-side targets as fit."""
     blocks = math.ceil(len(targets) / columns)
     columns = math.ceil(len(targets) / blocks)
-    width = COLUMN_WIDTH if columns == 1 else PAGE_WIDTH
+    width = COLUMN_WIDTH if columns == 1 and panels < 3 else PAGE_WIDTH
     figure = new_figure(width, blocks * rows * row_height + 0.9)
     grid = figure.subplots(blocks * rows, columns * panels, squeeze=False)
     axes = np.empty((rows, blocks * columns, panels), dtype=object)
@@ -186,12 +212,14 @@ def draw_models(
     *,
     horizontal: bool = False,
     hollow: bool = False,
+    apart: float = 0.0,
 ) -> None:
     """A small mark for each model, a large one for their mean, a bar for its 95% t-interval.
 
     Args:
         position: place on the axis of categories.
         horizontal: values lie along x rather than y.
+        apart: how far before the large mark the small ones are, which it may hide otherwise.
     """
     if rows.empty:
         return
@@ -200,13 +228,13 @@ def draw_models(
     color, marker = COLORS[series], MARKERS[series]
     face = "white" if hollow else color
 
-    def place(values):
+    def place(values, position=position):
         at = np.full(len(values), position)
         return (values, at) if horizontal else (at, values)
 
     if len(values) > 1:
         axis.plot(
-            *place(values),
+            *place(values, position - apart),
             marker,
             color=color,
             markerfacecolor="none" if hollow else color,
@@ -231,6 +259,42 @@ def draw_models(
     )
 
 
+def draw_box(axis: Axes, position: float, values: np.ndarray, series: str, width: float) -> None:
+    """Quartiles of models as a box, whiskers to the extremes, and a mark for every model.
+
+    Args:
+        position: place on the horizontal axis.
+        width: of the box, in its units.
+    """
+    color = COLORS[series]
+    line = {"color": color, "linewidth": 0.9}
+    axis.boxplot(
+        values,
+        positions=[position],
+        widths=width,
+        # To the extremes: every model is drawn.
+        whis=(0, 100),
+        showfliers=False,
+        manage_ticks=False,
+        patch_artist=True,
+        boxprops={"facecolor": "white", "edgecolor": color, "linewidth": 0.9},
+        medianprops={**line, "linewidth": 1.6},
+        whiskerprops=line,
+        capprops=line,
+    )
+    axis.plot(
+        # Fixed offsets rather than random ones: the same figure at every run.
+        position + np.linspace(-0.25, 0.25, len(values)) * width,
+        values,
+        MARKERS[series],
+        color=color,
+        markersize=2.5,
+        markeredgewidth=0,
+        alpha=0.6,
+        zorder=3,
+    )
+
+
 def series_in(rows: pd.DataFrame) -> list[str]:
     """Series that the rows have, in the order in which they are drawn."""
     present = set(rows["series"])
@@ -247,7 +311,8 @@ def series_handle(
         line: line style; empty for marks alone.
     """
     own = rows[rows["series"] == series]
-    point = ["augmentation", "proportion", "size", "variant", "shift", "target"]
+    point = ["augmentation", "proportion", "size", "variant", "shift", "method", "target"]
+    point = [column for column in point if column in own.columns]
     counts = own.groupby(point, dropna=False)["member"].nunique()
     label = LABELS[series]
     if series != "ensemble":
@@ -274,6 +339,11 @@ def style_handle(
         linewidth=1.2,
         label=label,
     )
+
+
+def add_title(figure: Figure, text: str) -> None:
+    """A title above all panels, in as many lines as it needs."""
+    figure.suptitle(literal(textwrap.fill(text, int(figure.get_size_inches()[0] / 0.068))))
 
 
 def add_legend(figure: Figure, handles: Sequence[Artist]) -> None:

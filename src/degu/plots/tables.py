@@ -1,4 +1,4 @@
-"""What figures read off ``summary.csv``: arms, slices of the sweep, means and their intervals."""
+"""What figures read off a study's tables: arms, slices of the sweep, means and their intervals."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ from degu.sweep import Arm, format_proportion, sweeps
 
 NUMBERS = ["proportion", "size", "member", "ddof", "value"]
 TEXTS = ["role", "augmentation", "stage", "variant", "uncertainty", "shift", "target", "head"]
+
+ATTRIBUTION_TEXTS = [
+    *("role", "augmentation", "uncertainty", "method", "selection", "target", "head"),
+    *("metric", "comparison", "statistic"),
+]
 
 Axis = Literal["proportion", "size"]
 
@@ -38,9 +43,31 @@ def read_summary(summary: pd.DataFrame) -> pd.DataFrame:
         raise InputError(
             f"The summary has no column {missing[0]}; run the workflow's rule summarize again."
         )
+    return _with_series(summary, [*TEXTS, "metric"])
+
+
+def read_attribution(summary: pd.DataFrame) -> pd.DataFrame:
+    """``attribution_summary.csv`` as figures use it; as :func:`read_summary` the summary.
+
+    Args:
+        summary: rows of any number of arms.
+
+    Raises:
+        InputError: if it lacks a column.
+    """
+    missing = [name for name in [*NUMBERS, *ATTRIBUTION_TEXTS] if name not in summary.columns]
+    if missing:
+        raise InputError(
+            f"The summary of attribution has no column {missing[0]}; delete it and run the "
+            "workflow's target attribution again."
+        )
+    return _with_series(summary, ATTRIBUTION_TEXTS)
+
+
+def _with_series(summary: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     numbers = summary[NUMBERS].apply(pd.to_numeric).astype(float)
     # A wholly blank column of a CSV file is read as numbers.
-    texts = summary[[*TEXTS, "metric"]].astype(object).where(summary.notna(), "").astype(str)
+    texts = summary[names].astype(object).where(summary.notna(), "").astype(str)
     rows = pd.concat([texts, numbers], axis=1)
     series = rows["role"] + (" " + rows["uncertainty"]).where(rows["role"] == "student", "")
     return rows.assign(series=series)[rows["value"].notna()]

@@ -1,0 +1,33 @@
+"""Attribution maps of one teacher or student by one method."""
+
+from degu.runtime import job_log, set_compute_threads
+
+with job_log(snakemake.log[0]):
+    set_compute_threads(snakemake.params.compute_threads)
+
+    from pathlib import Path
+
+    from degu.attribution.maps import export_maps, write_maps
+    from degu.attribution.selection import read_sequences
+    from degu.attribution.study import attribute
+    from degu.cards import member_identity
+    from degu.dataset import read_info
+    from degu.heads import Heads
+    from degu.training import load_model
+
+    info = read_info(snakemake.input.dataset)
+    uncertainty, method = snakemake.params.uncertainty, snakemake.wildcards.method
+    identity = {k: v for k, v in snakemake.wildcards.items() if k != "method"}
+    model, card = load_model(
+        snakemake.input.model,
+        **member_identity(snakemake.params.role, **identity),
+        architecture=snakemake.params.architecture,
+        dataset_sha256=info.sha256,
+        heads=Heads.student(info.targets, uncertainty) if uncertainty else Heads(info.targets),
+    )
+    sequences = read_sequences(snakemake.input.sequences, info.sha256)
+    maps = attribute(model, card.heads, sequences, method, **snakemake.params.settings)
+    write_maps(
+        snakemake.output.maps, maps, card, method=method, sequences_sha256=sequences.sha256
+    )
+    export_maps(Path(snakemake.output.maps).parent, maps, sequences, card.member, method)

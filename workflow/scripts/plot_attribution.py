@@ -1,0 +1,14 @@
+"""Draw one figure from what the maps of an arm say."""
+
+from degu.attribution.analysis import COLUMNS
+from degu.dataset import read_info
+from degu.plots import ATTRIBUTION_FIGURES
+from degu.plots.style import save_figure
+from degu.runtime import job_log
+from degu.summary import tidy_rows
+
+with job_log(snakemake.log[0]):
+    units = read_info(snakemake.input.dataset).units
+    draw = ATTRIBUTION_FIGURES[snakemake.params.figure]
+    figure = draw(tidy_rows(snakemake.input.table, COLUMNS), units)
+    save_figure(figure, snakemake.output.pdf, snakemake.output.png)
