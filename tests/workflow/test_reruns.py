@@ -94,6 +94,20 @@ def test_a_raised_version_of_training_retrains(folder, checkout):
             "standard/downsample_1/students/n2/dynamic/1_Small_evoaug_append_aug.h5",
             {"train_dynamic_student": 1},
         ),
+        ("attribution_sequences.h5", {"attribution_sequences": 1}),
+        ("standard/downsample_1/attribution/n2.h5", {"evaluate_attribution": 1}),
+        (
+            "standard/downsample_1/attribution/teachers/3_top12_Hk_saliency_euclidean_dist.npy",
+            {"attribution_distance": 1},
+        ),
+        (
+            "standard/downsample_1/attribution/n4-std/1_top12_Dev-std_shap_dinuc_shuffle.npy",
+            {"attribute_student": 1},
+        ),
+        (
+            "standard/downsample_1/attribution/n4-std/avg_top12_Dev-std_saliency.npy",
+            {"evaluate_attribution": 1},
+        ),
         ("dataset.h5", {"ingest": 1, "subset": 3, "train_teacher": 6}),
     ],
 )
@@ -140,6 +154,17 @@ ENSEMBLE = {
     "evaluate_shift": 1,
     "plot_shift": 1,
 }
+# An ensemble's maps in tables and figures.
+COMPARED = {
+    "evaluate_attribution": 1,
+    "plot_attribution": 1,
+    "plot_attribution_bins": 1,
+    "plot_attribution_scatter": 1,
+    "plot_attribution_truth": 1,
+    "plot_attribution_logos": 4,
+}
+MAPS = {"summarize_attribution": 1, "attribute_student": 2} | COMPARED
+BOTH = {name: 2 * number for name, number in COMPARED.items()} | {"summarize_attribution": 1}
 SUMMARY = {"summarize": 1, "plot_summary": 1, "all": 1}
 SIZES = {"summarize_part": 1, "plot_performance_vs_size": 1, "plot_fidelity_vs_size": 1}
 PROPORTIONS = {"plot_performance_vs_proportion": 1, "plot_fidelity_vs_proportion": 1}
@@ -156,12 +181,15 @@ PROPORTIONS = {"plot_performance_vs_proportion": 1, "plot_fidelity_vs_proportion
         (
             # Within the members that exist.
             {"arms": [*CONFIG["arms"], {"ensemble_sizes": [3]}]},
-            ENSEMBLE | SUMMARY | SIZES,
+            ENSEMBLE | SUMMARY | SIZES | MAPS,
         ),
         (
             # Beyond them.
             {"arms": [*CONFIG["arms"], {"ensemble_sizes": [6]}]},
             {"train_teacher": 2, "predict_teacher": 2, "predict_shift": 2}
+            # The average over all teachers is another one.
+            | {"attribute": 4, "average_attribution": 1, "attribution_distance": 6}
+            | MAPS
             | ENSEMBLE
             | SUMMARY
             | SIZES,
@@ -184,7 +212,9 @@ PROPORTIONS = {"plot_performance_vs_proportion": 1, "plot_fidelity_vs_proportion
                 "plot_shift": 4,
                 "plot_evoaug": 1,
                 "plot_dynamic_augmentation": 1,
+                "attribute_student": 4,
             }
+            | BOTH
             | SUMMARY
             | SIZES
             | PROPORTIONS
@@ -229,6 +259,27 @@ PROPORTIONS = {"plot_performance_vs_proportion": 1, "plot_fidelity_vs_proportion
             }
             | SUMMARY,
         ),
+        (
+            # Of one of the two methods.
+            {"attribution": {**CONFIG["attribution"], "references": 5}},
+            {
+                "attribute": 4,
+                "attribute_student": 2,
+                "average_attribution": 1,
+                "attribution_distance": 4,
+                "all": 1,
+            }
+            | BOTH,
+        ),
+        (
+            {"attribution": {**CONFIG["attribution"], "logos": 1}},
+            {"plot_attribution_logos": 8, "all": 1},
+        ),
+        (
+            # One fewer, whose files stay.
+            {"attribution": {**CONFIG["attribution"], "arms": [{"ensemble_sizes": [4]}]}},
+            {"summarize_attribution": 1, "all": 1},
+        ),
     ],
     ids=[
         "the same arms",
@@ -239,6 +290,9 @@ PROPORTIONS = {"plot_performance_vs_proportion": 1, "plot_fidelity_vs_proportion
         "an idle parameter",
         "what is the default",
         "copies of shifted sequences",
+        "shuffles",
+        "logos",
+        "fewer arms with maps",
     ],
 )
 def test_a_change_reruns_what_depends_on_it_and_nothing_else(folder, changes, jobs):

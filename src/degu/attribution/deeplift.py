@@ -1,14 +1,16 @@
 """DeepSHAP: DeepLIFT's contributions, averaged over references.
 
-A sequence x and a reference r give each base the contribution multiplier · (x − r), and these add
-up to f(x) − f(r) (:mod:`degu.attribution.rules`). DeepSHAP (Lundberg and Lee, NeurIPS 2017) is
-their mean over references.
+Of a sequence x and a reference r, DeepLIFT gives each base a multiplier, what a change from r to x
+is worth there at the output. The contributions multiplier · (x − r) of all bases add up to
+f(x) − f(r) (:mod:`degu.attribution.rules` has the rules, :mod:`degu.attribution.engine` applies
+them). DeepSHAP (Lundberg and Lee, NeurIPS 2017) is their mean over references.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +18,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from degu.attribution.engine import Engine
 from degu.attribution.graph import program
 from degu.attribution.inputs import (
     BATCH_SIZE,
@@ -27,27 +30,28 @@ from degu.attribution.inputs import (
     one_or_all,
     progress_bar,
 )
-from degu.attribution.rules import Nonlinear, Tensor
 from degu.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-LARGE_RESIDUAL = 1e-3
-"""Share of a prediction's typical distance from its references that contributions may miss."""
+TOLERANCE = 1e-3
+"""What rounding may do: to a residual, as a share of the typical (root mean square) difference
+between a prediction and that on references; to a prediction, as a share of the largest."""
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """What DeepSHAP finds for n sequences and the heads that were asked for, float32.
+    """DeepSHAP of n sequences for a list of heads; float32, in units of the heads.
 
     Attributes:
-        contributions: (n, L, 4, heads), of each base, in units of the head; their sum over a
-            sequence is ``prediction − expected + residual``.
-        hypothetical: (n, L, 4, heads), what each base would contribute if it were there, all
-            multipliers left as they are.
-        prediction: (n, heads).
-        expected: (n, heads), mean prediction on the sequence's references.
-        residual: (n, heads), what additivity is missed by.
+        contributions: (n, L, 4, heads), the mean over references of multiplier · (x − r).
+        hypothetical: (n, L, 4, heads), what each base would contribute if it were the one that is
+            there: the mean over references of its multiplier minus Σ_b multiplier_b · r_b. At the
+            base that is there, it is the sum of the position's contributions.
+        prediction: (n, heads), f(x).
+        expected: (n, heads), the mean of f over references.
+        residual: (n, heads), the sum of all contributions minus (prediction − expected): what
+            rounding leaves of additivity.
     """
 
     contributions: np.ndarray
@@ -66,7 +70,12 @@ def deepshap(
     batch_size: int = BATCH_SIZE,
     progress: bool = False,
 ) -> np.ndarray:
-    """Contributions of :func:`explain`, (n, L, 4), or (n, L, 4, heads) for a list of heads."""
+    """DeepSHAP's contributions alone; arguments and errors as of :func:`explain`.
+
+    Returns:
+        (n, L, 4) float32, units of the head; (n, L, 4, heads) for a list of heads. They are not
+        centred: the sum over a sequence is its prediction minus the mean on its references.
+    """
     found = explain(model, x, references, head, batch_size=batch_size, progress=progress)
     return one_or_all(found.contributions, head)
 
@@ -80,193 +89,132 @@ def explain(
     batch_size: int = BATCH_SIZE,
     progress: bool = False,
 ) -> Explanation:
-    """DeepSHAP."""
+    """DeepSHAP: contributions that add up, and how exactly they do.
+
+    All heads share one forward pass over pairs of sequence and reference. A reference that equals
+    the sequence is a reference as any other; its contributions are zero. The zero row of an
+    unknown base, in x or in a reference, is the value 0 of four inputs, as it is for the model; its
+    position contributes where x and r differ. Where residuals are large, a warning is logged.
+
+    Args:
+        model: functional or Sequential, or an ensemble of such, whose contributions are those of
+            the mean prediction.
+        x: (n, L, 4), any numeric type.
+        references: (k, L, 4) for all sequences, or (n, k, L, 4) for each its own.
+        head: index of an output column, or several.
+        batch_size: pairs of sequence and reference in memory at once.
+        progress: whether to show a progress bar.
+
+    Raises:
+        InputError: for inputs that do not fit the model; for a model with a layer that the rule
+            does not cover (named), before anything is computed.
+
+    Example:
+        >>> found = explain(model, x, shuffled_references(x, k=100, seed=1), head=[0, 1])
+        >>> found.contributions.shape, abs(found.residual).max()
+    """
     models = as_models(model)
     heads = as_heads(models, head)
     x = as_sequences(models, x)
     references = _as_references(references, x)
-    shared = references.ndim == 3
-    n, k = len(x), references.shape[-3]
-    if batch_size < 1:
-        raise InputError(f"batch_size must be at least 1, but is {batch_size}.")
-    steps = -(-k // batch_size)
-    width = -(-k // steps)
-    height = min(n, max(1, batch_size // width))
-    engines = [Engine(m, heads, height, width, x.shape[1], shared) for m in models]
+    rows = list(batches(len(x), batch_size))
+    programs = [program(member) for member in models]
 
-    contributions = np.zeros((n, x.shape[1], 4, len(heads)), np.float32)
-    hypothetical = np.zeros_like(contributions)
-    prediction = np.zeros((n, len(heads)))
-    expected = np.zeros((n, len(heads)))
-    with progress_bar(len(models) * n * k, "DeepSHAP", "pair", progress) as bar:
-        for engine in engines:
+    k, shared = references.shape[-3], references.ndim == 3
+    # As many references a step as there is room for, in steps of one size.
+    width = -(-k // -(-k // batch_size))
+    height = min(len(x), max(1, batch_size // width))
+    maps = np.zeros((2, *x.shape, len(heads)), np.float32)
+    prediction, expected = np.zeros((2, len(x), len(heads)))
+    with (
+        progress_bar(len(models) * len(x) * k, "DeepSHAP", "pair", progress) as bar,
+        _full_precision(),
+    ):
+        for member, operations in zip(models, programs, strict=True):
+            engine = Engine(member, operations, heads, height, width, x.shape[1], shared)
+            own = np.concatenate([engine.predict(_float(x[some])) for some in rows])
+            prediction += own / len(models)
             for columns in batches(k, width):
                 block = references[..., columns, :, :]
-                weights = np.zeros(width, np.float32)
-                weights[: block.shape[-3]] = 1 / (k * len(models))
-                block = _padded(block, width, -3)
+                count = block.shape[-3]
+                block = _filled(block, width, axis=-3)
+                weights = np.repeat([1 / (k * len(models)), 0], [count, width - count])
                 values = engine.values(_float(block)) if shared else None
-                for rows in batches(n, height):
-                    count = len(x[rows])
-                    batch = _float(_padded(x[rows], height, 0))
-                    if shared:
-                        found = engine.shared(batch, values, weights)
-                    else:
-                        own = _float(_padded(block[rows], height, 0))
-                        found = engine.own(batch, own, weights)
-                    maps, would_be, mean = (part[:count] for part in found)
-                    contributions[rows] += maps
-                    hypothetical[rows] += would_be
-                    expected[rows] += mean
-                    bar.update(count * min(width, k - columns.start))
-            for rows in batches(n, batch_size):
-                prediction[rows] += engine.predict(_float(x[rows])) / len(models)
-    residual = contributions.sum(axis=(1, 2), dtype=np.float64) - (prediction - expected)
-    found = Explanation(
-        contributions,
-        hypothetical,
-        *(part.astype(np.float32) for part in (prediction, expected, residual)),
-    )
-    _warn_of_residuals(found)
-    return found
-
-
-def _warn_of_residuals(found: Explanation) -> None:
-    difference = found.prediction.astype(np.float64) - found.expected
-    spread = np.sqrt(np.mean(np.square(difference), axis=0))
-    large = ~(np.abs(found.residual) <= LARGE_RESIDUAL * spread)
-    large &= found.residual != 0
-    count = int(large.any(axis=1).sum())
-    if count:
-        logger.warning(
-            "DeepSHAP: the contributions of %d of %d sequences miss the difference of predictions "
-            "by more than %g of its typical size.",
-            count,
-            len(large),
-            LARGE_RESIDUAL,
-        )
+                for some in batches(len(x), height):
+                    given = values if shared else _float(_filled(block[some], height, axis=0))
+                    found = engine.step(
+                        _float(_filled(x[some], height, axis=0)), given, _float(weights)
+                    )
+                    there = len(x[some])
+                    maps[0, some] += found.contributions[:there]
+                    maps[1, some] += found.hypothetical[:there]
+                    expected[some] += np.einsum("skh,k->sh", found.references, weights)[:there]
+                    _check_predictions(member, found.predictions[:there], own[some], own)
+                    bar.update(there * count)
+    residual = maps[0].sum(axis=(1, 2), dtype=np.float64) - (prediction - expected)
+    _warn_of(residual, prediction - expected)
+    numbers = (part.astype(np.float32) for part in (prediction, expected, residual))
+    return Explanation(*maps, *numbers)
 
 
 def _as_references(references: Any, x: np.ndarray) -> np.ndarray:
     references = np.asarray(references)
-    shapes = (x.shape[1:], (len(x), *x.shape[1:]))
-    ok = (
-        references.ndim in (3, 4)
-        and references.shape[-2:] == x.shape[1:]
-        and 0 not in references.shape
-    )
-    if ok and references.ndim == 4:
-        ok = len(references) == len(x)
-    if not ok:
+    shape, (n, length) = references.shape, x.shape[:2]
+    fits = references.ndim == 3 or (references.ndim == 4 and len(references) == n)
+    if not fits or 0 in shape or shape[-2:] != (length, 4):
         raise InputError(
-            f"DeepSHAP needs references of shape (k, {x.shape[1]}, 4), or ({len(x)}, k, "
-            f"{x.shape[1]}, 4) for references of each sequence, but got {references.shape}."
+            f"DeepSHAP needs references (k, {length}, 4) for all sequences, or ({n}, k, {length}, "
+            f"4) for each its own, but got {shape}."
         )
     return references
 
 
-def _float(array: np.ndarray) -> Tensor:
-    return tf.convert_to_tensor(array.astype(np.float32))
+def _float(values: np.ndarray) -> tf.Tensor:
+    return tf.convert_to_tensor(values.astype(np.float32))
 
 
-def _padded(array: np.ndarray, length: int, axis: int) -> np.ndarray:
+def _filled(values: np.ndarray, length: int, axis: int) -> np.ndarray:
     """Repeat the last entry of an axis up to a length."""
-    short = length - array.shape[axis]
-    if not short:
-        return array
-    last = np.take(array, [-1], axis=axis)
-    return np.concatenate([array, np.repeat(last, short, axis=axis)], axis=axis)
+    missing = length - values.shape[axis]
+    last = np.take(values, [-1], axis)
+    return np.concatenate([values, *[last] * missing], axis) if missing else values
 
 
-class Engine:
-    """DeepLIFT of one model, traced once for S sequences and K references each."""
+@contextmanager
+def _full_precision() -> Iterator[None]:
+    """Keep GPUs from rounding products to 10 bits (TensorFloat-32), which additivity would show."""
+    config = tf.config.experimental
+    before = config.tensor_float_32_execution_enabled()
+    config.enable_tensor_float_32_execution(False)
+    try:
+        yield
+    finally:
+        config.enable_tensor_float_32_execution(before)
 
-    def __init__(
-        self,
-        model: keras.Model,
-        heads: Sequence[int],
-        sequences: int,
-        references: int,
-        length: int,
-        shared: bool,
-    ) -> None:
-        self.program = program(model)
-        self.heads, self.sequences, self.references = list(heads), sequences, references
-        x = tf.TensorSpec((sequences, length, 4), tf.float32)
-        r = tf.TensorSpec((references, length, 4), tf.float32)
-        own = tf.TensorSpec((sequences, references, length, 4), tf.float32)
-        weights = tf.TensorSpec((references,), tf.float32)
 
-        @tf.function(autograph=False)
-        def predict(x: Tensor) -> Tensor:
-            return tf.gather(model(x, training=False), self.heads, axis=1)
+def _check_predictions(
+    model: keras.Model, found: tf.Tensor, own: np.ndarray, every: np.ndarray
+) -> None:
+    """Refuse a model that does not predict what its layers, one after another, do."""
+    distance = np.abs(found.numpy() - own)
+    if (distance > TOLERANCE * np.abs(every).max(axis=0)).any():
+        raise InputError(
+            f"DeepSHAP: {model.name} does not predict what its layers do by themselves (off by "
+            f"{distance.max():.2g}), so that it has operations that the rescale rule does not "
+            "know; use saliency or mutagenesis, which need no rule."
+        )
 
-        self.predict = predict
-        self.values = tf.function(self._forward, input_signature=[r], autograph=False)
-        self.shared = tf.function(self._shared, autograph=False)
-        self.own = tf.function(self._own, input_signature=[x, own, weights], autograph=False)
 
-    def _forward(self, inputs: Tensor) -> dict[str, Tensor]:
-        """The values of references that a step with shared references needs, by number."""
-        values = {0: inputs}
-        needed = {0, self.program.output}
-        for step in self.program.steps:
-            given = [values[i] for i in step.inputs]
-            if isinstance(step.rule, Nonlinear):
-                needed |= {*step.inputs}
-                values[step.output] = step.rule.compiled.forward(given)
-            else:
-                values[step.output] = step.rule.forward(*given)
-        return {str(i): values[i] for i in needed}
-
-    def _shared(self, x: Tensor, values: dict[str, Tensor], weights: Tensor) -> list[Tensor]:
-        r = {int(i): value for i, value in values.items()}
-        return self._step(x, r, weights, shared=True)
-
-    def _own(self, x: Tensor, r: Tensor, weights: Tensor) -> list[Tensor]:
-        return self._step(x, {0: tf.reshape(r, [-1, *r.shape[2:]])}, weights, shared=False)
-
-    def _step(self, x_in, r, weights, shared):
-        s, k = self.sequences, self.references
-        lead = (1, k) if shared else (s, k)
-        x = {0: x_in}
-        saved = {}
-        steps = self.program.steps
-        for step in steps:
-            x_here = [x[i] for i in step.inputs]
-            if not isinstance(step.rule, Nonlinear):
-                x[step.output] = step.rule.forward(*x_here)
-                if not shared:
-                    r[step.output] = step.rule.forward(*(r[i] for i in step.inputs))
-                continue
-            x[step.output] = step.rule.compiled.forward(x_here)
-            x_pairs = [value[:, None] for value in x_here]
-            r_pairs = [tf.reshape(r[i], [*lead, *r[i].shape[1:]]) for i in step.inputs]
-            if shared:
-                saved[step.output] = step.rule.compiled.save(x_pairs, r_pairs)
-            else:
-                r[step.output], saved[step.output] = step.rule.compiled.meet(x_pairs, r_pairs)
-        out = self.program.output
-        columns = x[out].shape[-1]
-        m = {out: tf.one_hot(self.heads, columns)[:, None]}
-        for step in reversed(steps):
-            shapes = [tuple(x[i].shape[1:]) for i in step.inputs]
-            top = m.pop(step.output)
-            if isinstance(step.rule, Nonlinear):
-                found = step.rule.compiled.backward(top, saved[step.output], shapes)
-            else:
-                found = step.rule.backward(top, [], shapes)
-            for i, value in zip(step.inputs, found, strict=True):
-                m[i] = m[i] + value if i in m else value
-        top = m[0]
-        length = x_in.shape[1]
-        top = tf.broadcast_to(top, [len(self.heads), s * k, length, 4])
-        top = tf.reshape(top, [-1, s, k, length, 4])
-        r_in = tf.reshape(r[0], [1 if shared else s, k, length, 4])
-        contributions = tf.einsum("hsklb,sklb,k->slbh", top, x_in[:, None] - r_in, weights)
-        base = tf.reduce_sum(top * r_in, axis=-1, keepdims=True)
-        hypothetical = tf.einsum("hsklb,k->slbh", top - base, weights)
-        predictions = tf.gather(r[out], self.heads, axis=1)
-        predictions = tf.reshape(predictions, [1 if shared else s, k, -1])
-        expected = tf.einsum("skh,k->sh", predictions, weights)
-        return contributions, hypothetical, tf.broadcast_to(expected, [s, len(self.heads)])
+def _warn_of(residual: np.ndarray, difference: np.ndarray) -> None:
+    spread = np.sqrt(np.mean(np.square(difference), axis=0))
+    # Also of what is no number.
+    large = (residual != 0) & ~(np.abs(residual) <= TOLERANCE * spread)
+    count = int(large.any(axis=1).sum())
+    if count:
+        logger.warning(
+            "DeepSHAP: additivity is missed by more than %g of the typical difference between a "
+            "prediction and that on references, for %d of %d sequences.",
+            TOLERANCE,
+            count,
+            len(large),
+        )

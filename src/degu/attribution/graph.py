@@ -18,6 +18,7 @@ from degu.attribution.rules import (
     Elementwise,
     Linear,
     MaxPooling,
+    NarrowConvolution,
     Nonlinear,
     Product,
     ReLU,
@@ -88,6 +89,9 @@ GLOBAL_MAX_POOLING = (
     layers.GlobalMaxPooling3D,
 )
 
+NARROW = 8
+"""Channels up to which :class:`NarrowConvolution` is the faster one."""
+
 # Where each function or one of its first two derivatives jumps; see rules.Elementwise.
 KINKS: dict[Callable[..., Any], tuple[float, ...]] = {
     activations.celu: (0,),
@@ -145,10 +149,20 @@ def program(model: keras.Model) -> Program:
     """
     reader = _Reader()
     output = reader.read(model, [0])[0]
-    steps = reader.steps
+    steps = _needed(reader.steps, output)
     for merge in (_relu_into_pooling, _affine_into_nonlinear):
         steps = _merged(steps, output, merge)
     return Program(steps, output)
+
+
+def _needed(steps: Sequence[Step], output: int) -> list[Step]:
+    """Steps that the output depends on; an inner model may have outputs that nobody takes."""
+    values, kept = {output}, []
+    for step in reversed(steps):
+        if step.output in values:
+            values.update(step.inputs)
+            kept.append(step)
+    return kept[::-1]
 
 
 class _Reader:
@@ -163,6 +177,10 @@ class _Reader:
         graph = model._functional if type(model) is keras.Sequential else model
         if type(graph) is not Functional:
             raise _refusal(model, "build it with the functional API or as Sequential")
+        if any(tensor.dtype != "float32" for tensor in graph.inputs):
+            raise _refusal(
+                model, "give it an input of float32", f" with an input of {graph.inputs[0].dtype}"
+            )
         number = {id(tensor): i for tensor, i in zip(graph.inputs, inputs, strict=True)}
         for depth in sorted(graph._nodes_by_depth, reverse=True):
             for node in graph._nodes_by_depth[depth]:
@@ -190,8 +208,9 @@ class _Reader:
 
 
 def _refusal(layer: Any, remedy: str, what: str = "") -> InputError:
+    kind = "layer" if isinstance(layer, layers.Layer) else "operation"
     return InputError(
-        f'DeepSHAP: layer "{layer.name}" ({type(layer).__name__}){what} is not covered by the '
+        f'DeepSHAP: {kind} "{layer.name}" ({type(layer).__name__}){what} is not covered by the '
         f"rescale rule; {remedy}, or use saliency or mutagenesis, which need no rule."
     )
 
@@ -199,13 +218,16 @@ def _refusal(layer: Any, remedy: str, what: str = "") -> InputError:
 def _check_call(node: Any) -> None:
     """Refuse a layer that was called with more than its inputs, such as ``training=True``."""
     args, kwargs = node.arguments.args, node.arguments.kwargs
-    plain = len(args) == 1 and keras.tree.flatten(args[0]) == node.input_tensors
-    given = {name: value for name, value in kwargs.items() if value not in (None, False)}
-    if not plain or given:
+    given = [
+        name
+        for name, value in kwargs.items()
+        if any(leaf is not None and leaf is not False for leaf in keras.tree.flatten(value))
+    ]
+    if given or len(args) != 1 or len(keras.tree.flatten(args)) != len(node.input_tensors):
         raise _refusal(
             node.operation,
             "call it with its input tensors alone",
-            f", called with {', '.join(given) or 'other arguments than its inputs'},",
+            f", called with {', '.join(given) or 'more than its inputs'},",
         )
 
 
@@ -266,18 +288,26 @@ def _linear(layer: Any) -> list[Linear]:
         return [Linear(lambda z: layer.call(z, training=False))]
     if isinstance(layer, layers.Add | layers.Average | layers.Concatenate | layers.Subtract):
         return [Linear(lambda *inputs: layer.call(list(inputs)))]
-    twin = copy.copy(layer)
-    if getattr(layer, "activation", None) is not None:
-        twin.__dict__["activation"] = activations.linear
-    biased = (layers.Dense, layers.Conv1D, layers.Conv2D, layers.Conv3D)
-    if (
-        not isinstance(layer, biased)
-        or not layer.use_bias
-        or (getattr(layer, "data_format", None) == "channels_first")
-    ):
-        return [Linear(twin.call)]
-    twin.__dict__.update(use_bias=False, bias=None)
-    return [Linear(twin.call), Affine(tf.ones([]), tf.convert_to_tensor(layer.bias))]
+    bare = copy.copy(layer)  # around Keras's own bookkeeping of attributes, which both share
+    if hasattr(layer, "activation"):
+        bare.__dict__["activation"] = activations.linear
+    kernels = layers.Conv1D | layers.Conv2D | layers.Conv3D | layers.Dense
+    if not isinstance(layer, kernels) or getattr(layer, "data_format", None) == "channels_first":
+        return [Linear(bare.call)]
+    bare.__dict__.update(use_bias=False, bias=None)
+    rule = _narrow_convolution(layer, bare.call) or Linear(bare.call)
+    return [rule, Affine(None, tf.convert_to_tensor(layer.bias))] if layer.use_bias else [rule]
+
+
+def _narrow_convolution(layer: Any, function: Callable[..., Any]) -> Linear | None:
+    if not isinstance(layer, layers.Conv1D) or layer.groups > 1:
+        return None
+    kernel = tf.convert_to_tensor(layer.kernel)
+    width, channels, _ = kernel.shape
+    if channels > NARROW or (*layer.strides, *layer.dilation_rate) != (1, 1):
+        return None
+    before = {"valid": 0, "same": (width - 1) // 2, "causal": width - 1}[layer.padding]
+    return NarrowConvolution(function, kernel, before)
 
 
 def _batch_norm(layer: Any) -> Affine:

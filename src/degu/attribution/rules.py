@@ -80,25 +80,57 @@ class Linear(Rule):
         return [tf.reshape(g, [*m.shape[:2], *g.shape[1:]]) for g in gradients]
 
 
-class Affine(Linear):
-    """A factor and a shift of each channel, the last axis: a bias, or batch norm at inference."""
+class NarrowConvolution(Linear):
+    """A convolution over few channels, such as the four bases, one position at a time.
 
-    def __init__(self, factor: Tensor, shift: Tensor) -> None:
-        self.factor, self.shift, self.no_bits = factor, shift, tf.constant(0)
-        super().__init__(self.apply)
+    Libraries are slow at the gradient of such a one. Here each unit sends its multiplier to the
+    bases under its kernel by a product of matrices, and what meets at a base is added up.
 
-    def apply(self, z: Tensor) -> Tensor:
-        """Rounded as the model itself rounds.
+    Args:
+        function: the convolution, (N, L, channels) to (N, positions, filters).
+        kernel: (width, channels, filters).
+        before: positions by which the first window hangs over the start.
+    """
 
-        XLA would make a single operation of product and sum. But where the two largest values of a
-        window are all but equal, another rounding is another maximum and another map. Through bits
-        that it cannot know to stay as they are, XLA has to finish the product first.
-        """
-        product = tf.bitcast(z * self.factor, tf.int32)
-        return tf.bitcast(product | self.no_bits, tf.float32) + self.shift
+    def __init__(self, function: Callable[..., Tensor], kernel: Tensor, before: int) -> None:
+        super().__init__(function)
+        self.width, self.channels, filters = kernel.shape
+        self.taps = tf.reshape(tf.transpose(kernel, [2, 0, 1]), [filters, -1])
+        self.before, self.add_up = before, _compiled(self._add_up)
 
     def backward(self, m: Tensor, saved: Sequence[Tensor], shapes: Sequence[Shape]) -> list[Tensor]:
-        return [m * self.factor]
+        sent = tf.reshape(m, [-1, m.shape[-1]]) @ self.taps
+        return [self.add_up(tf.reshape(sent, [*m.shape[:3], self.width, -1]), shapes[0][0])]
+
+    def _add_up(self, sent: Tensor, length: int) -> Tensor:
+        first = self.width - 1 - self.before
+        last = length + self.width - 1 - first - sent.shape[2]
+        sent = tf.pad(sent, [[0, 0], [0, 0], [first, last], [0, 0], [0, 0]])
+        ends = range(self.width - 1, -1, -1)
+        return tf.add_n([sent[:, :, end : end + length, tap] for tap, end in enumerate(ends)])
+
+
+class Affine(Linear):
+    """A factor and a shift of each channel, the last axis: batch norm, or (without factor) a bias.
+
+    Its result is rounded as in the model itself. Within a compiled function XLA would make one
+    operation of product and sum, rounded once; but of two values in a window that are all but
+    equal, another rounding makes another the maximum, and so another map. The product is passed
+    through bits that XLA cannot know to change nothing, so that it has to be finished first.
+    """
+
+    def __init__(self, factor: Tensor | None, shift: Tensor) -> None:
+        super().__init__(self._apply)
+        self.factor, self.shift, self.no_bits = factor, shift, tf.constant(0)
+
+    def _apply(self, z: Tensor) -> Tensor:
+        if self.factor is not None:
+            product = tf.bitcast(z * self.factor, tf.int32)
+            z = tf.bitcast(product | self.no_bits, tf.float32)
+        return z + self.shift
+
+    def backward(self, m: Tensor, saved: Sequence[Tensor], shapes: Sequence[Shape]) -> list[Tensor]:
+        return [m if self.factor is None else m * self.factor]
 
 
 class Nonlinear(Rule):
@@ -132,10 +164,10 @@ class Nonlinear(Rule):
         def backward(m: Tensor, saved: list[Tensor], shapes: Sequence[Shape]) -> list[Tensor]:
             found = self.backward(m, saved, shapes)
             for affine in self.before:
-                found = affine.backward(*found, [], shapes)
+                found = affine.backward(found[0], [], shapes)
             return found
 
-        return Compiled(*map(_compiled, (forward, save, meet, backward)))
+        return Compiled(_compiled(forward), _compiled(save), _compiled(meet), _compiled(backward))
 
 
 class Compiled(NamedTuple):
@@ -262,32 +294,36 @@ class MaxPooling(Nonlinear):
 
     def _windows(self, values: Tensor, batch_axes: int) -> Tensor:
         """(batch..., positions..., channels) to (batch..., windows..., places, channels)."""
-        batch, lengths = values.shape[:batch_axes], values.shape[batch_axes:-1]
-        channels = values.shape[-1]
-        size = self.size or lengths
-        strides = self.strides or size
+        batch, channels = values.shape[:batch_axes], values.shape[-1]
+        lengths = values.shape[batch_axes:-1]
+        if self.size is None:
+            ones = [1] * len(lengths)
+            return tf.reshape(values, [*batch, *ones, math.prod(lengths), channels])
+        size, strides = self.size, self.strides or self.size
         axes = [*zip(lengths, size, strides, strict=True)]
         if self.same:
             counts = [-(-length // stride) for length, _, stride in axes]
         else:
             counts = [(length - width) // stride + 1 for length, width, stride in axes]
-        if len(axes) == 1 and size == strides and not self.same:
-            values = values[..., : counts[0] * size[0], :]
-            return tf.reshape(values, [*batch, counts[0], size[0], channels])
-        over = [
+        ends = [
             max((count - 1) * stride + width - length, 0)
             for count, (length, width, stride) in zip(counts, axes, strict=True)
         ]
-        ends = [[n // 2, n - n // 2] for n in over]
-        none = [[0, 0]]
-        values = tf.pad(values, none * batch_axes + ends + none, constant_values=values.dtype.min)
+        if any(ends):
+            paddings = [[n // 2, n - n // 2] for n in ends]
+            none = [0, 0]
+            paddings = [*[none] * batch_axes, *paddings, none]
+            values = tf.pad(values, paddings, constant_values=values.dtype.min)
+        if len(axes) == 1 and size == strides:
+            values = values[..., : counts[0] * size[0], :]
+            return tf.reshape(values, [*batch, counts[0], size[0], channels])
         places = []
-        for start in product(*map(range, size)):
-            stretch = [
-                slice(first, first + (count - 1) * stride + 1, stride)
-                for first, count, stride in zip(start, counts, strides, strict=True)
+        for first in product(*map(range, size)):
+            stretches = [
+                slice(start, start + (count - 1) * stride + 1, stride)
+                for start, count, stride in zip(first, counts, strides, strict=True)
             ]
-            places.append(values[(slice(None),) * batch_axes + (*stretch,)])
+            places.append(values[(slice(None),) * batch_axes + (*stretches,)])
         return tf.stack(places, axis=-2)
 
 
