@@ -124,7 +124,7 @@ ADDITIVE_MODELS = {
         layers.SeparableConv1D(4, 3, activation="tanh"),
         layers.DepthwiseConv1D(3, activation="relu"),
         layers.Conv1DTranspose(4, 3, strides=2, activation="softplus"),
-        layers.Conv1D(4, 3, strides=2, padding="causal" if False else "same", activation="gelu"),
+        layers.Conv1D(4, 3, strides=2, padding="same", activation="gelu"),
     ),
     "causal and dilated": lambda: around(
         layers.Conv1D(4, 3, padding="causal", dilation_rate=3, activation="silu", use_bias=False)
@@ -134,7 +134,7 @@ ADDITIVE_MODELS = {
         layers.Cropping1D((1, 0)),
         layers.UpSampling1D(2),
         layers.Permute((2, 1)),
-        layers.Reshape((6, 38, 2)),
+        layers.Reshape((6, 40, 2)),
         layers.Conv2D(3, (2, 4), activation="relu"),
         layers.MaxPooling2D(2),
         layers.GlobalAveragePooling2D(),
@@ -158,7 +158,7 @@ ADDITIVE_MODELS = {
 def test_it_is_additive(name):
     model = ADDITIVE_MODELS[name]()
     x, references = sequences(4, 3, model.input_shape[1])
-    assert_additive(explain(model, x, references, range(model.output_shape[1])))
+    assert_additive(explain(model, x, references, range(model.output_shape[1])), 1e-4)
 
 
 def test_predictions_are_the_models_own(tiny):
@@ -191,15 +191,16 @@ def test_heads_alone_equal_heads_together(tiny):
             )
 
 
-@pytest.mark.parametrize("batch_size", [1, 3, 4, 7, 1000])
 @pytest.mark.parametrize("shared", [False, True])
-def test_maps_do_not_depend_on_the_batch_size(tiny, batch_size, shared):
+def test_maps_do_not_depend_on_the_batch_size(tiny, shared):
     x, references = sequences(5, 5)
     references = references[0] if shared else references
     wanted = explain(tiny, x, references, [0, 1])
-    found = explain(tiny, x, references, [0, 1], batch_size=batch_size)
-    for part, value in vars(found).items():
-        np.testing.assert_allclose(value, getattr(wanted, part), rtol=1e-4, atol=2e-6)
+    # One pair, fewer references than there are, some sequences, and a rest of each.
+    for batch_size in (1, 3, 14):
+        found = explain(tiny, x, references, [0, 1], batch_size=batch_size)
+        for part, value in vars(found).items():
+            np.testing.assert_allclose(value, getattr(wanted, part), rtol=1e-4, atol=2e-6)
 
 
 def test_shared_references_equal_the_same_ones_for_each(tiny):
@@ -213,7 +214,7 @@ def test_shared_references_equal_the_same_ones_for_each(tiny):
 def test_the_type_of_sequences_does_not_matter(tiny):
     x, references = sequences(2, 3)
     wanted = deepshap(tiny, x, references)
-    for kind in (bool, np.int64, np.float64):
+    for kind in (bool, np.float64):
         np.testing.assert_array_equal(deepshap(tiny, x.astype(kind), references), wanted)
 
 
@@ -247,13 +248,20 @@ def test_hypothetical_contributions_of_a_linear_model_are_those_of_a_mutant():
     np.testing.assert_allclose(hypothetical, contributions, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("build", [architectures.gated, small_residualbind])
-def test_a_reference_that_is_the_sequence_contributes_nothing(build):
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: around(layers.Activation("relu"), layers.MaxPooling1D(2), layers.LeakyReLU()),
+        lambda: around(layers.Activation("exponential"), layers.GlobalMaxPooling1D()),
+    ],
+)
+def test_a_reference_that_is_the_sequence_contributes_nothing(build, caplog):
     model = build()
     x, references = sequences(2, 3)
     found = explain(model, x, x[:, None])
     assert not found.contributions.any()
-    np.testing.assert_allclose(found.prediction, found.expected, rtol=1e-6)
+    np.testing.assert_allclose(found.prediction, found.expected, rtol=1e-5)
+    assert not caplog.records
     # Every multiplier is the gradient, so that this is what a hypothetical contribution says.
     with tf.GradientTape() as tape:
         z = tf.Variable(x.astype(np.float32))
@@ -305,16 +313,11 @@ def test_new_weights_are_seen(tiny):
 
 
 def test_large_residuals_are_told(caplog):
-    model = around(layers.Activation("relu"))
-    x, references = sequences(3, 2)
-    with caplog.at_level(logging.WARNING):
-        explain(model, x, references)
-    assert not caplog.records
-    # float32 holds 1e6 to 0.06 only.
-    kernel, _ = model.layers[-1].get_weights()
-    model.layers[-1].set_weights([kernel, [1e6, 0]])
-    with caplog.at_level(logging.WARNING):
-        explain(model, x, references)
+    # Units around 1e4, which float32 holds to 1e-3, and a head that takes their differences.
+    model = around(layers.Rescaling(1, 1e4), layers.Activation("silu"))
+    kernel, bias = model.layers[-1].get_weights()
+    model.layers[-1].set_weights([kernel - kernel.mean(axis=0), bias])
+    explain(model, *sequences(3, 2))
     [record] = caplog.records
     assert "of 3 sequences" in record.getMessage()
 
@@ -381,7 +384,7 @@ REFUSED = {
         layers.Activation(my_activation, name="mine"),
         r'"mine" \(Activation\) with activation my_activation',
     ),
-    "plus sign": (lambda x: x + x, r'operation "add" \(Add\).*keras.layers.Add for x \+ y'),
+    "plus sign": (lambda x: x + x, r'operation "add\w*" \(Add\).*keras.layers.Add for x \+ y'),
     "operation": (keras.ops.silu, r'operation "silu'),
     "maximum": (
         lambda x: layers.Maximum(name="max")([x, layers.Dense(4)(x)]),

@@ -152,7 +152,7 @@ def explain(
                     _check_predictions(member, found.predictions[:there], own[some], own)
                     bar.update(there * count)
     residual = maps[0].sum(axis=(1, 2), dtype=np.float64) - (prediction - expected)
-    _warn_of(residual, prediction - expected)
+    _warn_of(residual, prediction, expected)
     numbers = (part.astype(np.float32) for part in (prediction, expected, residual))
     return Explanation(*maps, *numbers)
 
@@ -205,10 +205,11 @@ def _check_predictions(
         )
 
 
-def _warn_of(residual: np.ndarray, difference: np.ndarray) -> None:
-    spread = np.sqrt(np.mean(np.square(difference), axis=0))
-    # Also of what is no number.
-    large = (residual != 0) & ~(np.abs(residual) <= TOLERANCE * spread)
+def _warn_of(residual: np.ndarray, prediction: np.ndarray, expected: np.ndarray) -> None:
+    spread = np.sqrt(np.mean(np.square(prediction - expected), axis=0))
+    rounding = 16 * np.finfo(np.float32).eps * np.abs(prediction)  # of a prediction by itself
+    # Not a number is large as well.
+    large = ~(np.abs(residual) <= np.maximum(TOLERANCE * spread, rounding))
     count = int(large.any(axis=1).sum())
     if count:
         logger.warning(
