@@ -682,11 +682,12 @@ class TestReadme:
 
     def test_every_example_is_valid(self):
         examples = re.findall(r"^```yaml\n(.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE)
-        assert len(examples) == 4
+        assert len(examples) == 5
         configs = [checked(example) for example in examples]
         assert [config["data"]["source"] for config in configs] == [
             "table",
             "deepstarr",
+            "table",
             "table",
             "table",
         ]
