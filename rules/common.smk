@@ -66,9 +66,7 @@ DYNAMIC_ARMS = (
 METHODS = config["attribution"]["methods"]
 TOP_N = config["attribution"]["top_n"]
 ATTRIBUTION_SEQUENCE_SETTINGS = {
-    **{key: config["attribution"][key] for key in ("top_n", "bins", "per_bin")},
-    # Those that sequences share; shuffles are made with the maps.
-    "references": config["attribution"]["references"] if "shap" in METHODS else 0,
+    key: config["attribution"][key] for key in ("top_n", "bins", "per_bin")
 }
 ATTRIBUTION_ARMS = (
     choose_arms(ARMS, config["attribution"]["arms"] or [{}]) if METHODS else ()

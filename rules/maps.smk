@@ -42,13 +42,14 @@ def student_files(one_arm):
 
 def method_settings(method):
     """Only what a method goes by, so that the settings of another one make nothing again."""
-    settings = config["attribution"]
     if method in ("saliency", "ism"):
         return {}
-    shuffles = (
-        {"shuffles": settings["references"]} if method == "shap_dinuc_shuffle" else {}
-    )
-    return {"hypothetical": settings["hypothetical"], **shuffles}
+    settings = config["attribution"]
+    references = {"shap": "shared", "shap_dinuc_shuffle": "shuffles"}[method]
+    return {
+        references: settings["references"],
+        "hypothetical": settings["hypothetical"],
+    }
 
 
 def maps_of(members, folder, methods):

@@ -59,7 +59,7 @@ NEEDED = {
     "evoaug": "arms with evoaug; add it to augmentations",
     "dynamic_augmentation": "students with dynamic augmentation; list dynamic_augmentation.modes",
     "shift": "shifted sequences; list shift.kinds",
-    "attribution": "maps of attribution; list attribution.methods",
+    "attribution": "a method; list some in attribution.methods",
 }
 
 

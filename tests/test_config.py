@@ -130,9 +130,9 @@ class TestDefaults:
             },
             "attribution": {
                 "methods": ["saliency", "shap", "shap_dinuc_shuffle"],
-                "top_n": 1000,
+                "top_n": 100,
                 "bins": 4,
-                "per_bin": 100,
+                "per_bin": 25,
                 "references": 100,
                 "hypothetical": False,
                 "logos": 3,
@@ -300,7 +300,7 @@ class TestMessages:
             (
                 "attribution: {bins: 10, per_bin: 101}",
                 "attribution.bins",
-                ["10 of 101 (per_bin) is more than the 1000"],
+                ["10 bins of 101 (per_bin) need 1010 test sequences, but data.n_test is 1000"],
             ),
             (
                 "attribution: {methods: [shap], references: 2000}",

@@ -260,17 +260,17 @@ def _check_attribution(config: dict[str, Any]) -> None:
     settings, data = config["attribution"], config["data"]
     if data["source"] != "simulate" or not settings["methods"]:
         return  # how many test sequences there are is known after they are read
-    chosen = {
-        "top_n": settings["top_n"],
-        "bins": settings["bins"] * settings["per_bin"],
-        "references": settings["references"] if "shap" in settings["methods"] else 0,
-    }
-    for key, number in chosen.items():
-        if number > data["n_test"]:
-            times = f" of {settings['per_bin']} (per_bin)" if key == "bins" else ""
+    n_test, bins, per_bin = data["n_test"], settings["bins"], settings["per_bin"]
+    if bins * per_bin > n_test:
+        raise InputError(
+            f"attribution.bins: {bins} bins of {per_bin} (per_bin) need {bins * per_bin} test "
+            f"sequences, but data.n_test is {n_test}; write a smaller number of either."
+        )
+    for key in ("top_n", "references") if "shap" in settings["methods"] else ("top_n",):
+        if settings[key] > n_test:
             raise InputError(
-                f"attribution.{key}: {settings[key]}{times} is more than the {data['n_test']} "
-                "sequences of data.n_test; write a smaller number."
+                f"attribution.{key}: {settings[key]} is more than the {n_test} sequences of "
+                "data.n_test; write a smaller number."
             )
 
 

@@ -135,9 +135,7 @@ def write_array(group: h5py.Group, key: str, values: np.ndarray) -> h5py.Dataset
     values = np.asarray(values)
     if values.dtype.kind in "UO":
         values = values.astype(h5py.string_dtype())
-    if not values.size:
-        return group.create_dataset(key, data=values, track_times=False)
-    chunks = (min(len(values), ROWS_PER_CHUNK), *values.shape[1:])
+    chunks = (max(1, min(len(values), ROWS_PER_CHUNK)), *values.shape[1:])
     # Times within the file would make equal content differ byte by byte.
     return group.create_dataset(
         key, data=values, chunks=chunks, compression="gzip", compression_opts=4, track_times=False

@@ -80,7 +80,8 @@ def residualbind(
 
 
 def small_residualbind(**options) -> keras.Model:
-    return residualbind(**{"length": LENGTH, "heads": 2, "widths": (8, 10, 12), **options})
+    small = {"length": LENGTH, "heads": 2, "widths": (8, 10, 12), "dilations": (1, 2, 4)}
+    return residualbind(**{**small, **options})
 
 
 def around(*middle: layers.Layer, heads: int = 2) -> keras.Model:

@@ -41,8 +41,6 @@ def make_selection(seed: int, *, planted: bool = True) -> Selection:
 def make_sequences(*, planted: bool = True) -> Sequences:
     return Sequences(
         targets={t: make_selection(i, planted=planted) for i, t in enumerate(TARGETS)},
-        references=np.zeros((2, LENGTH, 4), np.uint8),
-        reference_row=np.arange(2),
         seed=1,
         sha256=SEQUENCES_SHA256,
         dataset_sha256=DATASET_SHA256,

@@ -14,7 +14,7 @@ from degu.attribution.agreement import agreement
 
 METRICS = ("Std", "Cosine", "Spearman")
 TO_ENSEMBLE = ("RMSE_to_ensemble", "Cosine_to_ensemble", "Spearman_to_ensemble")
-TO_OTHERS = ("Cosine_to_others", "Spearman_to_others")
+TO_OTHERS = ("RMSE_to_others", "Cosine_to_others", "Spearman_to_others")
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +56,7 @@ def brute_force(maps, ensemble):
             result["RMSE_to_ensemble"][i, j] = np.sqrt(np.mean((own - target) ** 2))
             result["Cosine_to_ensemble"][i, j] = cosine(own, target)
             result["Spearman_to_ensemble"][i, j] = spearman(own, target)
+            result["RMSE_to_others"][i, j] = np.sqrt(np.mean((own - others) ** 2))
             result["Cosine_to_others"][i, j] = cosine(own, others)
             result["Spearman_to_others"][i, j] = spearman(own, others)
     return result
@@ -84,7 +85,7 @@ def test_models_that_agree_and_models_that_oppose_each_other():
     one = random_maps(1, 5)
     same = agreement(np.repeat(one, 4, axis=0), one[0], members=True)
     for name, values in same.items():
-        wanted = 0 if name in ("Std", "RMSE_to_ensemble") else 1
+        wanted = 0 if name == "Std" or name.startswith("RMSE") else 1
         np.testing.assert_allclose(values, wanted, atol=1e-12)
     opposed = agreement(np.concatenate([one, -one]))
     np.testing.assert_allclose(opposed["Cosine"], -1, rtol=1e-12)

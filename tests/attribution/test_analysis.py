@@ -185,6 +185,8 @@ def scores_of(made, role, kind, method, target):
         if role == "teacher":
             scores["RMSE_to_ensemble", 0] = distance
             scores["RMSE_to_ensemble", 1] = distance * UNBIASED
+            others = [np.delete(flat, i, axis=0).mean(axis=0) for i in range(len(flat))]
+            scores["RMSE_to_others", None] = of_sequences(rmse, flat, others)
         else:
             scores["RMSE_to_ensemble", None] = distance
         for name, similarity in (("Cosine", cosine), ("Spearman", spearman)):

@@ -17,7 +17,7 @@ from degu.sweep import derive_seed
 
 N, LENGTH = 60, 12
 TARGETS = ("Dev", "Hk")
-SETTINGS = {"top_n": 20, "bins": 4, "per_bin": 5, "references": 10}
+SETTINGS = {"top_n": 20, "bins": 4, "per_bin": 5}
 
 
 def make_dataset(path, ids=True, truth=True, seed=0):
@@ -168,22 +168,12 @@ def test_types(path):
     assert selection.motif_mask.dtype == np.uint8
 
 
-def test_methods_without_shared_references_need_none(path, folder, tmp_path):
-    made = read_sequences(make(tmp_path / "s.h5", folder / "dataset.h5", references=0))
-    assert made.references.shape == (0, *next(iter(made.targets.values())).x.shape[1:])
-    assert made.reference_row.shape == (0,)
-
-
-def test_references_are_the_published_draw(test_set, path, folder):
+def test_another_seed_draws_others(path, folder):
     sequences = read_sequences(path)
-    rows = np.random.default_rng(1234).choice(N, 10, replace=False)
-    np.testing.assert_array_equal(sequences.reference_row, rows)
-    np.testing.assert_array_equal(sequences.references, test_set.x[rows])
     other = read_sequences(make(folder / "seed.h5", folder / "dataset.h5", seed=7))
-    np.testing.assert_array_equal(
-        other.reference_row, np.random.default_rng(7).choice(N, 10, replace=False)
-    )
     assert (sequences.seed, other.seed) == (1234, 7)
+    drawn = [set(s.targets["Dev"].row[s.targets["Dev"].bin > 0]) for s in (sequences, other)]
+    assert drawn[0] != drawn[1]
 
 
 def test_groups(path):
@@ -213,9 +203,8 @@ def test_a_data_set_without_ids_or_truth(tmp_path):
 
 
 def test_the_whole_test_set(tmp_path, folder, test_set):
-    made = make(tmp_path / "s.h5", folder / "dataset.h5", top_n=N, per_bin=N // 4, references=N)
+    made = make(tmp_path / "s.h5", folder / "dataset.h5", top_n=N, per_bin=N // 4)
     sequences = read_sequences(made)
-    assert sorted(sequences.reference_row) == [*range(N)]
     for selection in sequences.targets.values():
         assert sorted(selection.row) == [*range(N)]
         assert np.bincount(selection.bin).tolist() == [0, 15, 15, 15, 15]
@@ -223,11 +212,10 @@ def test_the_whole_test_set(tmp_path, folder, test_set):
 
 def test_the_layout_as_plain_h5py_sees_it(folder, path):
     with h5py.File(path) as file:
-        assert set(file) == {"targets", "references"}
+        assert set(file) == {"targets"}
         assert set(file["targets"]) == {"Dev", "Hk"}
         arrays = {"row", "id", "y", "rank", "bin", "x", "motif_mask"}
         assert all(set(group) == arrays for group in file["targets"].values())
-        assert set(file["references"]) == {"x", "row"}
         assert file.attrs["dataset_sha256"] == read_info(folder / "dataset.h5").sha256
         assert file.attrs["seed"] == 1234
         assert file.attrs["schema_version"] == 1
@@ -244,9 +232,7 @@ def test_equal_content_has_an_equal_hash_whatever_the_compression(folder, path, 
     assert read_sequences(again).sha256 == read_sequences(path).sha256
 
 
-@pytest.mark.parametrize(
-    "changes", [{"seed": 1}, {"top_n": 19}, {"bins": 3}, {"per_bin": 4}, {"references": 9}]
-)
+@pytest.mark.parametrize("changes", [{"seed": 1}, {"top_n": 19}, {"bins": 3}, {"per_bin": 4}])
 def test_other_content_has_another_hash(folder, path, tmp_path, changes):
     other = read_sequences(make(tmp_path / "other.h5", folder / "dataset.h5", **changes))
     assert other.sha256 != read_sequences(path).sha256
@@ -274,12 +260,14 @@ def one_sentence(error, start):
     ("changes", "key", "words"),
     [
         ({"top_n": 61}, "top_n", "61 is more than the 60 test sequences"),
-        ({"per_bin": 16}, "bins", "4 of 16 (per_bin) is more than the 60 test sequences"),
-        ({"references": 61}, "references", "61 is more than the 60 test sequences"),
+        (
+            {"per_bin": 16},
+            "bins",
+            "4 bins of 16 (per_bin) are more than the 60 test sequences",
+        ),
         ({"top_n": 0}, "top_n", "0 is too few; write 1 or more"),
         ({"bins": -1}, "bins", "-1 is too few; write 0 or more"),
         ({"per_bin": 0}, "per_bin", "0 is too few; write 1 or more"),
-        ({"references": -1}, "references", "-1 is too few; write 0 or more"),
     ],
 )
 def test_numbers_that_cannot_be_leave_no_file(tmp_path, folder, test_set, changes, key, words):
@@ -343,13 +331,10 @@ NOT_WHOLE = "is not a whole file of attribution sequences"
         (put("targets/Dev/x", (0, 0), 0), NOT_WHOLE),
         (put("targets/Dev/id", 3, "someone else"), NOT_WHOLE),
         (put("targets/Dev/row", 0, 59), NOT_WHOLE),
-        (put("references/row", 0, 59), NOT_WHOLE),
         (drop("targets"), NOT_WHOLE),
         (drop("targets/Hk"), NOT_WHOLE),
         (drop("targets/Hk/rank"), NOT_WHOLE),
         (drop("targets/Hk/motif_mask"), NOT_WHOLE),
-        (drop("references"), NOT_WHOLE),
-        (drop("references/x"), NOT_WHOLE),
         (edit(swap_for_a_group), NOT_WHOLE),
         (edit(swap_for_an_array), NOT_WHOLE),
         (attribute("targets", "["), NOT_WHOLE),

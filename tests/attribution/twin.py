@@ -237,8 +237,9 @@ def operations(layer) -> list:
         return [Scale(scale, beta - mean * scale)]
     if kind == "AveragePooling1D":
         width, stride, same = layer.pool_size[0], layer.strides[0], layer.padding == "same"
-        mean = lambda z: np.stack([z[w].mean(axis=0) for w in windows(len(z), width, stride, same)])
-        return [Linear(mean)]
+        return [
+            Linear(lambda z: np.stack([z[w].mean(0) for w in windows(len(z), width, stride, same)]))
+        ]
     if kind == "MaxPooling1D":
         width, stride, same = layer.pool_size[0], layer.strides[0], layer.padding == "same"
         return [Maximum(lambda z: windows(len(z), width, stride, same))]

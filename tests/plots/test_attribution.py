@@ -530,8 +530,6 @@ def arm_file(tmp_path):
     )
     sequences = Sequences(
         targets=dict.fromkeys(targets, selection),
-        references=x[:1],
-        reference_row=np.zeros(1, int),
         seed=1,
         sha256="5" * 64,
         dataset_sha256="d" * 64,

@@ -1,10 +1,13 @@
 """A reduced study of real STARR-seq, through Snakemake, with the published architecture."""
 
+import warnings
+
 import h5py
 import keras
 import numpy as np
 import pandas as pd
 import pytest
+import shap
 from conftest import shared_file
 from snakemake_runs import run_snakemake
 
@@ -41,6 +44,13 @@ CONFIG = {
     "dynamic_finetuning": {"epochs": 6, "batch_size": 32},
     # The tiny study has them.
     "shift": {"kinds": []},
+    "attribution": {
+        "methods": ["shap"],
+        "top_n": 50,
+        "bins": 0,
+        "references": 20,
+        "arms": [{"ensemble_sizes": [3]}],
+    },
 }
 
 
@@ -159,8 +169,40 @@ def test_logs_show_every_epoch(study):
     assert benchmark["s"].item() > 0
 
 
+def test_maps_of_a_trained_model_are_those_of_shap(study):
+    """With nothing from here but the files: DeepSTARR, both heads of a student, its references."""
+    arm = study / "standard/downsample_1"
+    model = keras.models.load_model(arm / "students/n3/std/1_DeepSTARR.h5")
+    with h5py.File(study / "dataset.h5") as file:
+        x, y = file["Test/X"][:].astype(np.float32), file["Test/y"][:]
+    references = x[np.random.default_rng(1234).choice(len(x), 20, replace=False)]
+    top = np.argsort(-y[:, 1], kind="stable")[:2]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        explainer = shap.DeepExplainer(model, references)
+        expected = np.asarray(explainer.shap_values(x[top], check_additivity=False))
+    for kind, column in (("mean", 1), ("std", 3)):
+        maps = np.load(arm / f"attribution/n3-std/1_top50_maize-{kind}_shap.npy")
+        assert maps.shape == (50, *x.shape[1:])
+        largest = np.abs(expected[..., column]).max()
+        np.testing.assert_allclose(maps[:2], expected[..., column], atol=1e-4 * largest)
+
+
+def test_maps_add_up(study):
+    summary = pd.read_csv(study / "attribution_summary.csv")
+    residuals = summary[summary["metric"] == "Residual"]
+    # Three teachers, and two students with two heads each, of two targets.
+    assert len(residuals) == 3 * 2 + 2 * 2 * 2
+    assert residuals["value"].max() < 1e-4
+    # The truth is not known of an assay, which has bins only on request.
+    assert not set(summary["metric"]) & {"AUROC", "AUPRC", "Prevalence"}
+    figures = {path.name for path in (study / "figures").iterdir() if path.is_dir()}
+    assert figures == {"attribution", "attribution_scatter", "attribution_logos"}
+
+
 def test_the_figures_are_there(study):
-    assert {path.stem for path in (study / "figures").iterdir()} == {
+    figures = [path for path in (study / "figures").iterdir() if path.is_file()]
+    assert {path.stem for path in figures} == {
         "performance",
         "performance_vs_size",
         "fidelity_vs_size",
@@ -169,6 +211,6 @@ def test_the_figures_are_there(study):
         "evoaug",
         "dynamic_augmentation",
     }
-    for path in (study / "figures").iterdir():
+    for path in figures:
         start = {".png": b"\x89PNG", ".pdf": b"%PDF"}[path.suffix]
         assert path.read_bytes().startswith(start)

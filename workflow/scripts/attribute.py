@@ -9,7 +9,7 @@ with job_log(snakemake.log[0]):
 
     from degu.attribution.maps import export_maps, write_maps
     from degu.attribution.selection import read_sequences
-    from degu.attribution.study import attribute
+    from degu.attribution.study import attribute, shared_references
     from degu.cards import member_identity
     from degu.dataset import read_info
     from degu.heads import Heads
@@ -26,8 +26,10 @@ with job_log(snakemake.log[0]):
         heads=Heads.student(info.targets, uncertainty) if uncertainty else Heads(info.targets),
     )
     sequences = read_sequences(snakemake.input.sequences, info.sha256)
-    maps = attribute(model, card.heads, sequences, method, **snakemake.params.settings)
-    write_maps(
-        snakemake.output.maps, maps, card, method=method, sequences_sha256=sequences.sha256
-    )
+    settings = dict(snakemake.params.settings)
+    if method == "shap":
+        drawn = settings.pop("shared"), sequences.seed
+        settings["references"] = shared_references(snakemake.input.dataset, *drawn)
+    maps = attribute(model, card.heads, sequences, method, **settings)
+    write_maps(snakemake.output.maps, maps, card, method=method, sequences_sha256=sequences.sha256)
     export_maps(Path(snakemake.output.maps).parent, maps, sequences, card.member, method)

@@ -3,6 +3,7 @@
 from degu.dataset import read_info
 from degu.ingest.simulate import MOTIFS
 from degu.motifs import marks
+from degu.plots.attribution import method_name
 from degu.plots.logos import plot_logos, read_logos
 from degu.plots.style import save_figure
 from degu.plots.tables import describe
@@ -12,9 +13,9 @@ with job_log(snakemake.log[0]):
     arm, target = snakemake.params.arm, snakemake.wildcards.target
     method = snakemake.wildcards.method
     logos = read_logos(snakemake.input.maps, target, method, snakemake.params.sequences)
-    motifs = snakemake.params.motifs
-    if logos.mask is not None:
-        motifs = {m.name: m.consensus for m in MOTIFS if m.target == target}
+    # Where motifs were planted and the config names none, they are the simulation's.
+    planted = {} if logos.mask is None else {m.name: m.consensus for m in MOTIFS}
+    motifs = snakemake.params.motifs or planted
     of_arm = describe(arm["augmentation"], proportion=arm["proportion"], size=arm["size"])
     figure = plot_logos(
         logos.x,
@@ -25,6 +26,6 @@ with job_log(snakemake.log[0]):
         marks=marks(logos.x, motifs, logos.mask),
         windows_by="ensemble",
         units=read_info(snakemake.input.dataset).units,
-        title=f"{target}, {method}: {of_arm}",
+        title=f"{target}, {method_name(method)}: {of_arm}",
     )
     save_figure(figure, snakemake.output.pdf, snakemake.output.png)

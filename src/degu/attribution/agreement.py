@@ -39,7 +39,8 @@ def agreement(
         - ``RMSE_to_ensemble``, root of the mean over the map of the squared difference, in units of
           the maps;
         - ``Cosine_to_ensemble`` and ``Spearman_to_ensemble``;
-        - for members ``Cosine_to_others`` and ``Spearman_to_others``, to the average of the others.
+        - for members ``RMSE_to_others``, ``Cosine_to_others`` and ``Spearman_to_others``, to the
+          average of the others.
     """
     models, n = maps.shape[:2]
     step = max(1, BLOCK // (models * maps[0, 0].size))
@@ -53,6 +54,9 @@ def agreement(
             other = ensemble[rows].reshape(flat.shape[1:]).astype(np.float64)
             part["RMSE_to_ensemble"] = np.sqrt(np.mean((flat - other) ** 2, axis=-1))
         rest = _sums_of_others(flat) if members else None
+        if rest is not None:
+            others = rest / (models - 1)
+            part["RMSE_to_others"] = np.sqrt(np.mean((flat - others) ** 2, axis=-1))
         directions: dict[str, Callable[[np.ndarray], np.ndarray]]
         directions = {"Cosine": _unit, "Spearman": _rank_unit}
         for name, direction in directions.items():

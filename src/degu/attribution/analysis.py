@@ -82,8 +82,11 @@ def evaluate_arm(
 
     - Of each teacher and student, head ``mean``: ``RMSE_to_ensemble``, ``Cosine_to_ensemble``,
       ``Spearman_to_ensemble``. A teacher is part of that average, so that its own RMSE (ddof 0) is
-      too small, and is there with the factor √(n/(n−1)) as well (ddof 1); its ``Cosine_to_others``
-      and ``Spearman_to_others`` leave it out.
+      too small, and is there with the factor √(n/(n−1)) as well (ddof 1); its ``RMSE_to_others``,
+      ``Cosine_to_others`` and ``Spearman_to_others`` leave it out. With ddof 1 it is the distance
+      to what the average of ever more teachers tends to; a student's has the error of this average
+      in it as well, so that one that is no better than another teacher comes out √((n+1)/n) times
+      as far.
     - Of several teachers or students together, each head: ``Std`` (ddof 0 and 1), ``Cosine``,
       ``Spearman``.
     - Of each model and head, by DeepSHAP: ``Residual``, the largest miss of additivity in stds of
@@ -93,13 +96,11 @@ def evaluate_arm(
       ``truth``, the ``Prevalence`` of motif positions (the AUPRC of a constant map) and
       ``Chance_AUPRC``, that of a random one.
     - Of each kind of student against the teachers, in the metrics :data:`COMPARED`, the
-      ``statistic`` of each ``comparison``: ``welch`` over models' means, ``paired_t`` and
-      ``wilcoxon`` over sequences, each the mean over models
-      (:mod:`degu.attribution.comparison`). Their ``ddof`` is that of the teachers' RMSE, or of the
-      ``Std`` on both sides.
-
-    Beside the students' maps go their averages, spreads and distances to the teachers' average
-    (:func:`average_folder` and :func:`export_distances` do so for teachers).
+      ``statistic`` of each ``comparison`` (:mod:`degu.attribution.comparison`). ``welch``, over
+      models' means, tells whether models trained again would differ (not of the RMSE of two
+      teachers, which are equally far from their average). ``paired_t`` and ``wilcoxon``, over
+      sequences, each the mean over models, are about other sequences and these very models. The
+      ``ddof`` is that of the teachers' RMSE, or of the ``Std`` on both sides.
 
     Args:
         arm: its ``augmentation``, ``proportion`` and ``size`` n.
@@ -358,7 +359,9 @@ class _Part:
                 sides = of_students[..., indices], of_teachers[..., indices]
                 tests = {}
                 if of_students.ndim == 2:
-                    tests["welch"] = welch(*map(_mean, sides))
+                    # Two teachers have one distance, and not two, from their average.
+                    if metric != "RMSE_to_ensemble" or self.arm["size"] > 2:
+                        tests["welch"] = welch(*map(_mean, sides))
                     sides = _mean(sides[0].T), _mean(sides[1].T)
                 tests |= {"paired_t": paired_t(*sides), "wilcoxon": wilcoxon(*sides)}
                 measured = {**row, "metric": metric, "ddof": ddof, "selection": name}

@@ -35,8 +35,12 @@ from degu.errors import InputError
 logger = logging.getLogger(__name__)
 
 TOLERANCE = 1e-3
-"""What rounding may do: to a residual, as a share of the typical (root mean square) difference
-between a prediction and that on references; to a prediction, as a share of the largest."""
+"""A larger residual is worth a warning, as a share of the typical (root mean square) difference
+between a prediction and that on references."""
+
+MISMATCH = 0.05
+"""What rounding can explain of a difference between two ways of computing one prediction, as a
+share of the largest prediction."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,8 @@ def explain(
     the sequence is a reference as any other; its contributions are zero. The zero row of an
     unknown base, in x or in a reference, is the value 0 of four inputs, as it is for the model; its
     position contributes where x and r differ. Where residuals are large, a warning is logged.
+
+    A call traces and compiles each model, which takes a second or two: give it all sequences.
 
     Args:
         model: functional or Sequential, or an ensemble of such, whose contributions are those of
@@ -197,7 +203,7 @@ def _check_predictions(
 ) -> None:
     """Refuse a model that does not predict what its layers, one after another, do."""
     distance = np.abs(found.numpy() - own)
-    if (distance > TOLERANCE * np.abs(every).max(axis=0)).any():
+    if (distance > MISMATCH * np.abs(every).max(axis=0)).any():
         raise InputError(
             f"DeepSHAP: {model.name} does not predict what its layers do by themselves (off by "
             f"{distance.max():.2g}), so that it has operations that the rescale rule does not "

@@ -104,13 +104,13 @@ class Engine:
                 if not self.shared:
                     r[step.output] = rule.forward(*(r[i] for i in step.inputs))
                 continue
-            x[step.output] = rule.compiled.forward(inputs)
             x_pairs = [value[:, None] for value in inputs]
             r_pairs = [self._paired(r[i]) for i in step.inputs]
             if self.shared:
-                saved[step.output] = rule.compiled.save(x_pairs, r_pairs)
+                x[step.output], saved[step.output] = rule.compiled.meet(x_pairs, r_pairs)
             else:
-                r[step.output], saved[step.output] = rule.compiled.meet(x_pairs, r_pairs)
+                met = rule.compiled.meet_own(x_pairs, r_pairs)
+                x[step.output], r[step.output], saved[step.output] = met
         output = self.program.output
         # Equal for all pairs until the first operation whose multipliers are not.
         m = {output: tf.one_hot(self.heads, x[output].shape[1])[:, None]}

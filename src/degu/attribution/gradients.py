@@ -98,4 +98,4 @@ def _gradients(
             )
         return tf.stack(found, axis=-1)
 
-    return gradients
+    return gradients.get_concrete_function()

@@ -123,7 +123,6 @@ KINKS: dict[Callable[..., Any], tuple[float, ...]] = {
 class Step:
     """One operation: which values it takes and which it makes, by number."""
 
-    name: str
     rule: Rule
     inputs: list[int]
     output: int
@@ -201,7 +200,7 @@ class _Reader:
         if type(layer) in IDENTITIES:
             return inputs
         for rule in _rules(layer, [tuple(t.shape) for t in node.input_tensors]):
-            self.steps.append(Step(layer.name, rule, inputs, self.values))
+            self.steps.append(Step(rule, inputs, self.values))
             inputs = [self.values]
             self.values += 1
         return inputs
@@ -345,6 +344,6 @@ def _merged(
             if rule is None:
                 break
             del merged[first.output]
-            step = Step(step.name, rule, first.inputs, step.output)
+            step = Step(rule, first.inputs, step.output)
         merged[step.output] = step
     return list(merged.values())

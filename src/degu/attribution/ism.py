@@ -114,4 +114,4 @@ def _predictions(
         columns = model(tf.cast(x, tf.float32), training=False)
         return tf.cast(tf.gather(columns, heads, axis=1), tf.float32)
 
-    return predictions
+    return predictions.get_concrete_function()

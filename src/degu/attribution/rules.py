@@ -6,7 +6,8 @@ these worths add up: of every operation f here, with inputs x_i and r_i,
 
     Σ_i multiplier_i · (x_i − r_i) = multiplier_out · (f(x) − f(r))
 
-but for rounding. Where x and r coincide, a multiplier is the derivative at x, which is its limit.
+but for rounding. Where x and r coincide (of pooling, in a whole window), a multiplier is the
+derivative at x, which is its limit.
 
 There are S sequences, K references of each, and so P = S·K pairs. ``x`` is (S, 1, ...) and ``r``
 (S, K, ...), or (1, K, ...) where all sequences share their references. Multipliers are
@@ -94,9 +95,10 @@ class NarrowConvolution(Linear):
 
     def __init__(self, function: Callable[..., Tensor], kernel: Tensor, before: int) -> None:
         super().__init__(function)
-        self.width, self.channels, filters = kernel.shape
+        self.width, _, filters = kernel.shape
         self.taps = tf.reshape(tf.transpose(kernel, [2, 0, 1]), [filters, -1])
-        self.before, self.add_up = before, _compiled(self._add_up)
+        self.before = before
+        self.add_up = tf.function(self._add_up, jit_compile=True, autograph=False)
 
     def backward(self, m: Tensor, saved: Sequence[Tensor], shapes: Sequence[Shape]) -> list[Tensor]:
         sent = tf.reshape(m, [-1, m.shape[-1]]) @ self.taps
@@ -154,12 +156,14 @@ class Nonlinear(Rule):
         def forward(inputs: list[Tensor]) -> Tensor:
             return self.forward(*enter(inputs))
 
-        def save(x: list[Tensor], r: list[Tensor]) -> list[Tensor]:
-            return self.save(enter(x), enter(r))
-
         def meet(x: list[Tensor], r: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
             x, r = enter(x), enter(r)
-            return self.forward(*map(_as_pairs, r)), self.save(x, r)
+            return self.forward(*map(_as_pairs, x)), self.save(x, r)
+
+        def meet_own(x: list[Tensor], r: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
+            x, r = enter(x), enter(r)
+            outputs = (self.forward(*map(_as_pairs, values)) for values in (x, r))
+            return *outputs, self.save(x, r)
 
         def backward(m: Tensor, saved: list[Tensor], shapes: Sequence[Shape]) -> list[Tensor]:
             found = self.backward(m, saved, shapes)
@@ -167,20 +171,20 @@ class Nonlinear(Rule):
                 found = affine.backward(found[0], [], shapes)
             return found
 
-        return Compiled(_compiled(forward), _compiled(save), _compiled(meet), _compiled(backward))
+        functions = forward, meet, meet_own, backward
+        return Compiled(*(tf.function(f, jit_compile=True, autograph=False) for f in functions))
 
 
 class Compiled(NamedTuple):
-    """Of a :class:`Nonlinear`: ``meet`` is ``forward`` of the references, and ``save``."""
+    """Of a :class:`Nonlinear` with all that lies before it."""
 
     forward: Callable[..., Tensor]
-    save: Callable[..., list[Tensor]]
+    """The operation of (N, ...)."""
     meet: Callable[..., tuple[Tensor, list[Tensor]]]
+    """The operation of x, and ``save``."""
+    meet_own: Callable[..., tuple[Tensor, Tensor, list[Tensor]]]
+    """The operation of x and of r, and ``save``."""
     backward: Callable[..., list[Tensor]]
-
-
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    return tf.function(function, jit_compile=True, autograph=False)
 
 
 class Elementwise(Nonlinear):
@@ -202,7 +206,8 @@ class Elementwise(Nonlinear):
         step = x[0] - r[0]
         near = tf.abs(step) < SMOOTH_STEP
         for kink in self.kinks:
-            near &= (x[0] < kink) == (r[0] < kink)
+            near &= tf.sign(x[0] - kink) == tf.sign(r[0] - kink)
+        near |= step == 0  # also of numbers so small that they count as 0
         quotient = (self.function(x[0]) - self.function(r[0])) / tf.where(near, 1.0, step)
         return [_as_pairs(tf.where(near, self._slope((x[0] + r[0]) / 2), quotient))]
 
@@ -255,9 +260,7 @@ class MaxPooling(Nonlinear):
 
     def with_relu(self) -> MaxPooling:
         """The same after ReLU."""
-        after = MaxPooling(self.size, self.strides, self.same, self.keepdims, relu=True)
-        after.before = self.before
-        return after
+        return MaxPooling(self.size, self.strides, self.same, self.keepdims, relu=True)
 
     def forward(self, *inputs: Tensor) -> Tensor:
         largest = _largest(self._windows(inputs[0], 1))

@@ -1,8 +1,7 @@
 """Which test sequences attribution maps are made of.
 
 ``attribution_sequences.h5`` has a group ``targets/{target}`` for each target, with the arrays of a
-:class:`Selection`, and a group ``references`` with ``x`` (k, L, 4) and ``row``, the references that
-all sequences share. Files of maps carry its ``sha256``.
+:class:`Selection`. Files of maps carry its ``sha256``.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from dataclasses import dataclass
 import h5py
 import numpy as np
 
-from degu.attribution.references import sample_rows
 from degu.dataset import Split, open_hdf5, read_info, read_split, write_array
 from degu.errors import InputError
 from degu.files import atomic_path
@@ -84,20 +82,16 @@ class Selection:
 
 @dataclass(frozen=True, eq=False)
 class Sequences:
-    """Sequences and references of a study's attribution maps.
+    """Sequences of a study's attribution maps.
 
     Attributes:
         targets: the selection of each target, in the order of the data set.
-        references: (k, L, 4) uint8, test sequences that are references of all others.
-        reference_row: (k,) int64, their rows in Test.
         seed: the study's, that drew them.
         sha256: hash of the content.
         dataset_sha256: of the data set they are from.
     """
 
     targets: Mapping[str, Selection]
-    references: np.ndarray
-    reference_row: np.ndarray
     seed: int
     sha256: str
     dataset_sha256: str
@@ -148,10 +142,10 @@ def _check_number(
     if number < least:
         raise InputError(f"attribution.{key}: {number} is too few; write {least} or more.")
     if total is not None and number * (times or 1) > total:
-        of = "" if times is None else f" of {times} (per_bin)"
+        wanted = f"{number} is" if times is None else f"{number} bins of {times} (per_bin) are"
         raise InputError(
-            f"attribution.{key}: {number}{of} is more than the {total} test sequences; write a "
-            "smaller number."
+            f"attribution.{key}: {wanted} more than the {total} test sequences; write a smaller "
+            "number."
         )
 
 
@@ -162,17 +156,14 @@ def write_sequences(
     top_n: int,
     bins: int,
     per_bin: int,
-    references: int,
     seed: int,
 ) -> None:
-    """Choose test sequences and references of a data set, and write them whole or not at all.
+    """Choose test sequences of a data set, and write them whole or not at all.
 
     Args:
         path: the file to write.
         dataset: the study's ``dataset.h5``.
         top_n, bins, per_bin: see :func:`choose_rows`; each target has a draw of its own.
-        references: number of references that all sequences share, drawn from the test sequences
-            by :func:`degu.attribution.references.sample_rows`; 0 for none.
         seed: the study's seed.
 
     Raises:
@@ -194,14 +185,11 @@ def write_sequences(
         )
         for column, target in enumerate(info.targets)
     }
-    _check_number("references", references, len(test), least=0)
-    rows = sample_rows(len(test), references, seed) if references else np.empty(0, np.int64)
     content = {"seed": seed, "dataset_sha256": info.sha256}
-    digest = _sha256(targets, test.x[rows], rows, **content)
+    digest = _sha256(targets, **content)
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         for target, selection in targets.items():
             _write(file.create_group(f"targets/{target}"), vars(selection))
-        _write(file.create_group("references"), {"row": rows, "x": test.x[rows]})
         file.attrs.update(
             targets=json.dumps(list(targets)),
             sha256=digest,
@@ -211,7 +199,7 @@ def write_sequences(
 
 
 def read_sequences(path: PathLike, dataset_sha256: str | None = None) -> Sequences:
-    """Sequences and references of a study's attribution maps.
+    """Sequences of a study's attribution maps.
 
     Args:
         path: file of :func:`write_sequences`.
@@ -223,7 +211,7 @@ def read_sequences(path: PathLike, dataset_sha256: str | None = None) -> Sequenc
     """
     with open_hdf5(path) as file:
         version = file.attrs.get("schema_version")
-        if "references" in file and version not in (None, SCHEMA_VERSION):
+        if "targets" in file and version not in (None, SCHEMA_VERSION):
             raise InputError(
                 f"{path} has schema version {version}, where {SCHEMA_VERSION} is needed; "
                 f"{_MAKE_AGAIN}."
@@ -234,16 +222,12 @@ def read_sequences(path: PathLike, dataset_sha256: str | None = None) -> Sequenc
                     target: Selection(**_read(file["targets"][target]))
                     for target in json.loads(file.attrs["targets"])
                 },
-                references=file["references/x"][:],
-                reference_row=file["references/row"][:],
                 seed=int(file.attrs["seed"]),
                 sha256=str(file.attrs["sha256"]),
                 dataset_sha256=str(file.attrs["dataset_sha256"]),
             )
             digest = _sha256(
                 sequences.targets,
-                sequences.references,
-                sequences.reference_row,
                 seed=sequences.seed,
                 dataset_sha256=sequences.dataset_sha256,
             )
@@ -289,13 +273,11 @@ def _read(group: h5py.Group) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _sha256(
-    targets: Mapping[str, Selection], references: np.ndarray, rows: np.ndarray, **attributes: object
-) -> str:
+def _sha256(targets: Mapping[str, Selection], **attributes: object) -> str:
     """Hash of the content, the same whatever the compression or the version of HDF5."""
     digest = hashlib.sha256(json.dumps([list(targets), attributes], sort_keys=True).encode())
     arrays = {f"{t}/{key}": values for t, s in targets.items() for key, values in vars(s).items()}
-    for name, values in {**arrays, "references": references, "rows": rows}.items():
+    for name, values in arrays.items():
         if values is None:
             continue
         digest.update(f"{name}{values.shape}".encode())

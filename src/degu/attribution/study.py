@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+
 import keras
 import numpy as np
 
@@ -10,8 +12,9 @@ from degu.attribution.deeplift import explain
 from degu.attribution.gradients import saliency
 from degu.attribution.ism import mutagenesis
 from degu.attribution.maps import HeadMaps
-from degu.attribution.references import shuffled_references
+from degu.attribution.references import sample_references, shuffled_references
 from degu.attribution.selection import Sequences
+from degu.dataset import read_split
 from degu.errors import InputError
 from degu.heads import Heads
 from degu.sweep import derive_seed
@@ -29,6 +32,7 @@ def attribute(
     sequences: Sequences,
     method: str,
     *,
+    references: np.ndarray | None = None,
     shuffles: int = 100,
     hypothetical: bool = False,
 ) -> Maps:
@@ -41,6 +45,8 @@ def attribute(
             depend on the study's seed and the target alone.
         method: ``saliency``, ``shap`` (references that all sequences share),
             ``shap_dinuc_shuffle`` (shuffles of each sequence) or ``ism``.
+        references: of ``shap``, those that all sequences share (k, L, 4); see
+            :func:`shared_references`.
         shuffles: references of each sequence in ``shap_dinuc_shuffle``.
         hypothetical: whether to keep the hypothetical contributions of DeepSHAP.
 
@@ -60,20 +66,37 @@ def attribute(
     for target, selection in sequences.targets.items():
         columns = [heads.column(target, kind) for kind in heads.kinds]
         print(
-            f"{method} of {target}: {len(selection.x):,} sequences, {len(columns)} heads",
+            f"{method} of {target}: {len(selection):,} sequences; heads "
+            f"{', '.join(Heads.name(target, kind) for kind in heads.kinds)}",
             file=sys.stderr,
             flush=True,
         )
         if method in _SHAP:
-            references = sequences.references
             if method == "shap_dinuc_shuffle":
                 seed = derive_seed(sequences.seed, "attribution references", target=target)
                 references = shuffled_references(selection.x, shuffles, seed)
+            elif references is None:
+                raise ValueError("The method shap needs references.")
             made = _deepshap(model, selection.x, columns, references, hypothetical)
         else:
             made = _plain(model, selection.x, columns, method)
         maps[target] = dict(zip(heads.kinds, made, strict=True))
     return maps
+
+
+def shared_references(dataset: str | os.PathLike[str], k: int, seed: int) -> np.ndarray:
+    """The references of ``shap``: k test sequences (k, L, 4), by the published draw.
+
+    Raises:
+        InputError: if there are not so many; names the config key.
+    """
+    x = read_split(dataset, "Test", fields=("x",)).x
+    if k > len(x):
+        raise InputError(
+            f"attribution.references: {k} is more than the {len(x)} test sequences; write a "
+            "smaller number, or leave shap out of attribution.methods."
+        )
+    return sample_references(x, k, seed)
 
 
 def _plain(model: keras.Model, x: np.ndarray, columns: list[int], method: str) -> list[HeadMaps]:

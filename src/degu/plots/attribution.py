@@ -50,6 +50,12 @@ METHOD_LABELS = {
 }
 """Methods in the order in which they are drawn, and their names."""
 
+
+def method_name(method: str) -> str:
+    """A method as titles name it."""
+    return METHOD_LABELS[method].replace("\n", " ")
+
+
 MEASURES = {
     "RMSE_to_ensemble": "RMSE to ensemble",
     "Std": "std across models",
@@ -139,7 +145,8 @@ def _draw_measure(axis: Axes, rows: pd.DataFrame, series: list[str], measure: st
                 markeredgewidth=0.9,
             )
         label = _comparison(rows[rows["series"] == name], measure)
-        labels.append(label if len(own) or measure == "RMSE_to_ensemble" else "one model")
+        several = rows.loc[rows["series"] == name, "member"].nunique() > 1
+        labels.append(label if len(own) else "not defined" if several else "one model")
     axis.set_xticks(range(len(series)), labels, fontsize=6.5)
     axis.set_xlim(-0.55, len(series) - 0.45)
     axis.grid(axis="y", color="0.9", linewidth=0.6)
@@ -155,7 +162,7 @@ def _draw_measure(axis: Axes, rows: pd.DataFrame, series: list[str], measure: st
 
 def _comparison(rows: pd.DataFrame, measure: str) -> str:
     """p value and effect size of the first of the measure's tests that was made."""
-    # With ddof 1 where there are two: it favours neither few models nor the average's own.
+    # With ddof 1 where there are two: ddof 0 favours few models, and those that are averaged.
     rows = rows.sort_values("ddof", na_position="first")
     for test in _TESTS[measure]:
         own = rows[rows["comparison"] == test].groupby("statistic")["value"].last()

@@ -272,7 +272,7 @@ def _style_row(axis: Axes, limits: tuple[float, float], *, last: bool) -> None:
 def _label_row(axis: Axes, name: str, predicted: float | None) -> None:
     lines = textwrap.wrap(LABELS.get(name, name), 16)
     if predicted is not None:
-        lines.append(f"predicts {predicted:.2f}")
+        lines.append(f"predicts {predicted:.2f}".replace("-", "−"))
     axis.annotate(
         literal("\n".join(lines)),
         (0, 0.5),
