@@ -372,7 +372,7 @@ def my_activation(z):
 REFUSED = {
     "attention": (
         lambda x: layers.MultiHeadAttention(1, 2, name="attn")(x, x),
-        r'layer "attn" \(MultiHeadAttention\)',
+        r'"attn" \(MultiHeadAttention\) is not covered by the rescale rule; replace it',
     ),
     "recurrent": (layers.LSTM(3, name="rnn"), r'layer "rnn" \(LSTM\)'),
     "bidirectional": (layers.Bidirectional(layers.GRU(3), name="bi"), r'"bi" \(Bidirectional\)'),
@@ -389,6 +389,14 @@ REFUSED = {
     "one's own activation": (
         layers.Activation(my_activation, name="mine"),
         r'"mine" \(Activation\) with activation my_activation',
+    ),
+    "one's own activation within a layer": (
+        layers.Conv1D(3, 3, activation=my_activation, name="conv"),
+        r'"conv" \(Conv1D\) with activation my_activation',
+    ),
+    "joined sequences": (
+        lambda x: layers.Concatenate(axis=0, name="join")([x, x]),
+        r'"join" \(Concatenate\) along axis 0',
     ),
     "plus sign": (lambda x: x + x, r'operation "add\w*" \(Add\).*keras.layers.Add for x \+ y'),
     "operation": (keras.ops.silu, r'operation "silu'),
@@ -449,6 +457,58 @@ def test_a_layer_that_does_something_else_than_its_class_is_refused():
     layer.call = lambda z: keras.ops.relu(z) ** 2
     with pytest.raises(InputError, match="does not predict what its layers do"):
         deepshap(model, *sequences(2, 2))
+
+
+def my_penalty(weights):
+    return keras.ops.sum(keras.ops.abs(weights))
+
+
+def my_weights(shape, dtype=None):
+    return keras.random.normal(shape, dtype=dtype, seed=1)
+
+
+def test_what_only_training_knows_of_a_layer_does_not_matter():
+    own = {"kernel_regularizer": my_penalty, "kernel_initializer": my_weights}
+    model = functional(layers.Conv1D(3, 3, activation="silu", **own))
+    assert_additive(explain(model, *sequences(2, 3)))
+    conv = model.layers[1]
+    conv.activation = None
+    assert_additive(explain(model, *sequences(2, 3)))
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1e-6, 1e-9])
+def test_small_numbers_before_pooling_count_as_large_ones_do(scale):
+    x, references = sequences(4, 5)
+    inputs = keras.Input((LENGTH, 4))
+    conv = layers.Conv1D(6, 3, activation="relu")
+    pooled = layers.MaxPooling1D(2)(layers.Rescaling(scale)(conv(inputs)))
+    outputs = layers.Dense(1)(layers.Flatten()(layers.Rescaling(1 / scale)(pooled)))
+    assert_additive(explain(keras.Model(inputs, outputs), x, references))
+
+
+@pytest.mark.parametrize("model", [None, "model.h5"])
+def test_what_is_no_model_is_a_sentence(model):
+    with pytest.raises(InputError, match=r"but got .*; load one with keras\.models\.load_model"):
+        deepshap(model, *sequences(1, 2))
+
+
+def test_numbers_that_are_not_finite_are_refused(tiny):
+    x, references = sequences(2, 3)
+    x, references = x.astype(float), references.astype(float)
+    broken = np.where(np.arange(LENGTH)[:, None] == 3, np.nan, x)
+    with pytest.raises(InputError, match="sequences x of finite numbers"):
+        deepshap(tiny, broken, references)
+    with pytest.raises(InputError, match="references of finite numbers"):
+        deepshap(tiny, x, references + np.inf)
+    with pytest.raises(InputError, match="sequences x"):
+        deepshap(tiny, x.astype(str), references)
+
+
+def test_a_model_that_overflows_is_refused():
+    model = around(layers.Activation("exponential", name="e"), layers.Activation("relu"))
+    model.layers[1].set_weights([w * 0 + 200 for w in model.layers[1].get_weights()])
+    with pytest.raises(InputError, match="predicts values that are not finite"):
+        deepshap(model, *sequences(1, 2))
 
 
 def test_integer_inputs_are_refused():

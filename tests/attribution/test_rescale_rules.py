@@ -221,6 +221,13 @@ def test_equal_windows_hand_multipliers_back_as_a_gradient_does(relu):
         np.testing.assert_allclose(below[head, 0], gradient, rtol=1e-6)
 
 
+def test_windows_that_have_their_maximum_alone_in_common_hand_nothing_back():
+    """As in shap: by the rest of such a window, the output might change and might not."""
+    x, r = (np.float32(window).reshape(1, 1, 2, 1) for window in ([3, 1], [3 + 3e-8, 2]))
+    _, [below] = multipliers(rules.MaxPooling((2,)), [x], [r])
+    assert not below.any()
+
+
 def test_the_shares_of_a_product_are_the_mean_over_both_orders():
     x, r = zip(pairs(5, 3), pairs(5, 3, seed=1), strict=True)
     above, shares = multipliers(rules.Product(), x, r)

@@ -27,6 +27,7 @@ from degu.attribution.inputs import (
     as_models,
     as_sequences,
     batches,
+    check_numbers,
     one_or_all,
     progress_bar,
 )
@@ -139,6 +140,10 @@ def explain(
         for member, operations in zip(models, programs, strict=True):
             engine = Engine(member, operations, heads, height, width, x.shape[1], shared)
             own = np.concatenate([engine.predict(_float(x[some])) for some in rows])
+            if not np.isfinite(own).all():
+                raise InputError(
+                    f"DeepSHAP: {member.name} predicts values that are not finite; train it again."
+                )
             prediction += own / len(models)
             for columns in batches(k, width):
                 block = references[..., columns, :, :]
@@ -172,6 +177,7 @@ def _as_references(references: Any, x: np.ndarray) -> np.ndarray:
             f"DeepSHAP needs references (k, {length}, 4) for all sequences, or ({n}, k, {length}, "
             f"4) for each its own, but got {shape}."
         )
+    check_numbers(references, "references")
     return references
 
 
@@ -213,7 +219,7 @@ def _check_predictions(
 
 def _warn_of(residual: np.ndarray, prediction: np.ndarray, expected: np.ndarray) -> None:
     spread = np.sqrt(np.mean(np.square(prediction - expected), axis=0))
-    rounding = 16 * np.finfo(np.float32).eps * np.abs(prediction)  # of a prediction by itself
+    rounding = 16 * np.finfo(np.float32).eps * np.abs(prediction).max(axis=0)  # by itself
     # Not a number is large as well.
     large = ~(np.abs(residual) <= np.maximum(TOLERANCE * spread, rounding))
     count = int(large.any(axis=1).sum())

@@ -193,13 +193,14 @@ class _Reader:
         layer = node.operation
         if not isinstance(layer, layers.Layer):
             raise _refusal(layer, "use a layer in its place, such as keras.layers.Add for x + y")
-        _check_call(node)
         if isinstance(layer, keras.Model):
+            _check_call(node)
             return self.read(layer, inputs)
         _check_dtype(layer)
-        if type(layer) in IDENTITIES:
-            return inputs
-        for rule in _rules(layer, [tuple(t.shape) for t in node.input_tensors]):
+        shapes = [tuple(tensor.shape) for tensor in node.input_tensors]
+        rules = [] if type(layer) in IDENTITIES else _rules(layer, shapes)
+        _check_call(node)
+        for rule in rules:
             self.steps.append(Step(rule, inputs, self.values))
             inputs = [self.values]
             self.values += 1
@@ -210,7 +211,8 @@ def _refusal(layer: Any, remedy: str, what: str = "") -> InputError:
     kind = "layer" if isinstance(layer, layers.Layer) else "operation"
     return InputError(
         f'DeepSHAP: {kind} "{layer.name}" ({type(layer).__name__}){what} is not covered by the '
-        f"rescale rule; {remedy}, or use saliency or mutagenesis, which need no rule."
+        f"rescale rule; {remedy}, or use saliency or mutagenesis (in a config, saliency and ism), "
+        "which need no rule."
     )
 
 
@@ -285,9 +287,13 @@ def _linear(layer: Any) -> list[Linear]:
         if layer.axis in (-1, layer.input_spec.ndim - 1) and not layer.renorm:
             return [_batch_norm(layer)]
         return [Linear(lambda z: layer.call(z, training=False))]
+    if isinstance(layer, layers.Concatenate) and layer.axis == 0:
+        raise _refusal(layer, "join along another axis than the batch", " along axis 0")
     if isinstance(layer, layers.Add | layers.Average | layers.Concatenate | layers.Subtract):
         return [Linear(lambda *inputs: layer.call(list(inputs)))]
-    bare = copy.copy(layer)  # around Keras's own bookkeeping of attributes, which both share
+    # The same weights without the activation. (copy.copy would write the layer out and read it in.)
+    bare = object.__new__(type(layer))
+    bare.__dict__.update(layer.__dict__)
     if hasattr(layer, "activation"):
         bare.__dict__["activation"] = activations.linear
     kernels = layers.Conv1D | layers.Conv2D | layers.Conv3D | layers.Dense

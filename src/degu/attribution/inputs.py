@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -23,6 +24,10 @@ def as_models(model: keras.Model | Sequence[keras.Model]) -> list[keras.Model]:
         InputError: if there is none, one is no functional or Sequential model, has more than one
             input or output or predicts more than one row of columns, or two differ in shape.
     """
+    if model is None or isinstance(model, str | os.PathLike):
+        raise InputError(
+            f"Attribution needs a model, but got {model!r}; load one with keras.models.load_model."
+        )
     models = [model] if isinstance(model, keras.Model) else list(model)
     if not models:
         raise InputError("Attribution needs a model, but got an empty ensemble.")
@@ -30,7 +35,8 @@ def as_models(model: keras.Model | Sequence[keras.Model]) -> list[keras.Model]:
         if not hasattr(member, "input_shape"):  # a subclassed model, or no model at all
             raise InputError(
                 f"Attribution needs a functional or Sequential Keras model, but got {member!r}; "
-                "wrap a subclassed one as keras.Model(inputs, model(inputs))."
+                "build a Sequential one (or begin it with keras.Input), and wrap a subclassed one "
+                "as keras.Model(inputs, model(inputs))."
             )
         shapes = member.input_shape, member.output_shape
         if not all(isinstance(shape, tuple) for shape in shapes) or [*map(len, shapes)] != [3, 2]:
@@ -70,7 +76,7 @@ def as_sequences(models: Sequence[keras.Model], x: Any, name: str = "x") -> np.n
     """Sequences (n, L, 4) that fit the models, in the type they came in.
 
     Raises:
-        InputError: for no sequences, or another shape.
+        InputError: for no sequences, another shape, or what is no finite number.
     """
     x = np.asarray(x)
     length = models[0].input_shape[1]
@@ -79,7 +85,17 @@ def as_sequences(models: Sequence[keras.Model], x: Any, name: str = "x") -> np.n
             f"Attribution needs sequences {name} of shape (n, {length or 'L'}, 4), but got "
             f"{x.shape}."
         )
+    check_numbers(x, f"sequences {name}")
     return x
+
+
+def check_numbers(values: np.ndarray, name: str) -> None:
+    """Refuse an array with anything but finite numbers; InputError names it."""
+    if values.dtype.kind not in "buif" or not np.isfinite(values).all():
+        raise InputError(
+            f"Attribution needs {name} of finite numbers, but got {values.dtype} with others; "
+            "encode them with degu.sequences.one_hot."
+        )
 
 
 def batches(n: int, batch_size: int) -> Iterator[slice]:

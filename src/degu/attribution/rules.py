@@ -35,9 +35,6 @@ r; the tangent misses (x − r)² / 24 times f'''. At 1e-2 they are alike, some 
 difference f(x) − f(r) the tangent misses no more than 1e-6 / 24 = 4e-8 times f''' there, less than
 float32 rounds f itself: additivity does not suffer."""
 
-POOL_STEP = 1e-7
-"""Below this |x − r| at the position of a maximum no difference is put down to it (as in shap)."""
-
 UNROLLED = 16
 """The largest window whose places are compared one after another, rather than by a reduction."""
 
@@ -278,7 +275,7 @@ class MaxPooling(Nonlinear):
         if self.relu:
             slope *= tf.cast(x_there > 0, slope.dtype)
             outputs = [tf.nn.relu(value) for value in outputs]
-        near = tf.abs(outputs[2] - outputs[3]) < POOL_STEP
+        near = outputs[2] == outputs[3]
         quotient = (outputs[0] - outputs[1]) / tf.where(near, 1.0, x_there - r_there)
         ratio = tf.where(near, slope, quotient)
         return [_as_pairs(ratio), _as_pairs(place)]
