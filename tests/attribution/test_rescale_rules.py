@@ -223,9 +223,23 @@ def test_equal_windows_hand_multipliers_back_as_a_gradient_does(relu):
 
 def test_windows_that_have_their_maximum_alone_in_common_hand_nothing_back():
     """As in shap: by the rest of such a window, the output might change and might not."""
-    x, r = (np.float32(window).reshape(1, 1, 2, 1) for window in ([3, 1], [3 + 3e-8, 2]))
-    _, [below] = multipliers(rules.MaxPooling((2,)), [x], [r])
-    assert not below.any()
+    for window in ([0.5, 0.1], [0.5 + 6e-8, 0.2]), ([0.5, 0.1], [0.5, 0.2]):
+        x, r = (np.float32(values).reshape(1, 1, 2, 1) for values in window)
+        _, [below] = multipliers(rules.MaxPooling((2,)), [x], [r])
+        assert not below.any()
+
+
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("scale", [1e-4, 1e-8, 1e-12, 1e-30])
+def test_max_pooling_is_additive_at_any_scale(scale, relu):
+    """The multipliers of scaled values are the same, as the rule has no unit."""
+    x, r = pairs(12, 3, seed=4)
+    rule = rules.MaxPooling((3,), relu=relu)
+    _, [wanted] = multipliers(rule, [x], [r])
+    _, [found] = multipliers(rule, [x * np.float32(scale)], [r * np.float32(scale)])
+    # But for those of x and r all but equal, within rounding.
+    apart = np.abs(x - r) > 1e-4
+    np.testing.assert_allclose(found[:, apart], wanted[:, apart], rtol=1e-4)
 
 
 def test_the_shares_of_a_product_are_the_mean_over_both_orders():

@@ -35,6 +35,12 @@ r; the tangent misses (x − r)² / 24 times f'''. At 1e-2 they are alike, some 
 difference f(x) − f(r) the tangent misses no more than 1e-6 / 24 = 4e-8 times f''' there, less than
 float32 rounds f itself: additivity does not suffer."""
 
+POOL_STEP, POOL_SHARE = 1e-7, 1e-5
+"""Where x and r at the position of a maximum are nearer than the first, and than the second as a
+share of their size, no difference is put down to it. The first is shap's: such pairs are not so
+rare that maps were equal without it. Alone it would ignore all units of a small scale.
+"""
+
 UNROLLED = 16
 """The largest window whose places are compared one after another, rather than by a reduction."""
 
@@ -275,7 +281,8 @@ class MaxPooling(Nonlinear):
         if self.relu:
             slope *= tf.cast(x_there > 0, slope.dtype)
             outputs = [tf.nn.relu(value) for value in outputs]
-        near = outputs[2] == outputs[3]
+        size = tf.maximum(tf.abs(outputs[2]), tf.abs(outputs[3]))
+        near = tf.abs(outputs[2] - outputs[3]) <= tf.minimum(POOL_STEP, POOL_SHARE * size)
         quotient = (outputs[0] - outputs[1]) / tf.where(near, 1.0, x_there - r_there)
         ratio = tf.where(near, slope, quotient)
         return [_as_pairs(ratio), _as_pairs(place)]
