@@ -247,7 +247,9 @@ class Subclassed(keras.Model):
 
 def test_a_subclassed_model_is_refused_until_it_is_wrapped(model, x):
     subclassed = Subclassed(model)
-    with pytest.raises(InputError, match=r"Subclassed.*; wrap a subclassed one as keras\.Model"):
+    with pytest.raises(
+        InputError, match=r"Subclassed.*, and wrap a subclassed one as keras\.Model"
+    ):
         saliency(subclassed, x)
     inputs = keras.Input((LENGTH, 4))
     wrapped = keras.Model(inputs, subclassed(inputs))

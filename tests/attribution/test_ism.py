@@ -185,7 +185,7 @@ def test_a_progress_bar_only_where_it_is_asked_for(model, capsys):
         ({"x": np.zeros((2, LENGTH + 1, 4))}, r"\(n, 16, 4\), but got \(2, 17, 4\)"),
         ({"x": np.full((2, LENGTH, 4), 0.25)}, "needs one-hot sequences"),
         ({"x": np.ones((2, LENGTH, 4), np.uint8)}, "needs one-hot sequences"),
-        ({"x": np.full((2, LENGTH, 4), np.nan)}, "needs one-hot sequences"),
+        ({"x": np.full((2, LENGTH, 4), np.nan)}, "sequences x of finite numbers"),
         ({"model": []}, "empty ensemble"),
         ({"batch_size": 0}, "batch_size must be at least 1, but is 0"),
     ],
