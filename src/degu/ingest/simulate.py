@@ -49,6 +49,7 @@ import numpy as np
 
 from degu.dataset import Split, write_dataset
 from degu.errors import InputError
+from degu.motifs import IUPAC
 from degu.sequences import ALPHABET, dinucleotide_shuffle
 from degu.sweep import derive_seed
 
@@ -110,11 +111,6 @@ CODING = (
 )
 CODING_SHARE = 0.2
 
-_IUPAC = {
-    **{base: base for base in ALPHABET},
-    **{"R": "AG", "Y": "CT", "S": "CG", "W": "AT", "K": "GT", "M": "AC"},
-    **{"B": "CGT", "D": "AGT", "H": "ACT", "V": "ACG", "N": "ACGT"},
-}
 _SHORTEST = 2 * max(len(motif.consensus) for motif in MOTIFS)
 _BLOCK = 8192
 
@@ -324,7 +320,7 @@ def _instances(motif: Motif, n: int, rng: np.random.Generator) -> tuple[np.ndarr
     letters = np.empty((n, len(motif.consensus)), dtype=np.uint8)
     mismatches = np.zeros(n, dtype=np.intp)
     for position, (symbol, best) in enumerate(zip(motif.consensus, motif.strongest, strict=True)):
-        choices = np.array([ALPHABET.index(base) for base in _IUPAC[symbol]], dtype=np.uint8)
+        choices = np.array([ALPHABET.index(base) for base in IUPAC[symbol]], dtype=np.uint8)
         letters[:, position] = choices[rng.integers(len(choices), size=n)]
         mismatches += letters[:, position] != ALPHABET.index(best)
     return letters, motif.strength * _powers(WEAK, len(motif.consensus))[mismatches]

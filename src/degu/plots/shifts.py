@@ -15,6 +15,7 @@ from matplotlib.typing import LineStyleType
 from degu.errors import InputError
 from degu.plots.panels import (
     add_legend,
+    draw_box,
     is_leftmost,
     series_handle,
     series_in,
@@ -104,39 +105,24 @@ def _draw_boxes(axis: Axes, rows: pd.DataFrame, kinds: list[str]) -> None:
     width = 0.7 / max(1, len(boxed))
     for i, name in enumerate(boxed):
         own = rows[rows["series"] == name]
-        color = COLORS[name]
         for x, kind in enumerate(kinds):
             values = own.loc[own["shift"] == kind, "value"].to_numpy()
             if len(values) == 0:
                 continue
             place = x + (i - (len(boxed) - 1) / 2) * width
-            line = {"color": color, "linewidth": 0.9}
-            few = len(values) < FEWEST_IN_A_BOX
-            if not few:
-                axis.boxplot(
-                    values,
-                    positions=[place],
-                    widths=0.8 * width,
-                    # To the extremes: every model is drawn.
-                    whis=(0, 100),
-                    showfliers=False,
-                    manage_ticks=False,
-                    patch_artist=True,
-                    boxprops={"facecolor": "white", "edgecolor": color, "linewidth": 0.9},
-                    medianprops={**line, "linewidth": 1.6},
-                    whiskerprops=line,
-                    capprops=line,
-                )
+            if len(values) >= FEWEST_IN_A_BOX:
+                draw_box(axis, place, values, name, 0.8 * width)
+                continue
             # Fixed offsets rather than random ones: the same figure at every run.
             offsets = np.linspace(-0.2, 0.2, len(values)) * width if len(values) > 1 else [0.0]
             axis.plot(
                 place + np.asarray(offsets),
                 values,
                 MARKERS[name],
-                color=color,
-                markersize=4 if few else 2.5,
+                color=COLORS[name],
+                markersize=4,
                 markeredgewidth=0,
-                alpha=0.9 if few else 0.6,
+                alpha=0.9,
                 zorder=3,
             )
     ensemble = rows[rows["series"] == "ensemble"].set_index("shift")["value"].reindex(kinds)
