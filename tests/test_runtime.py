@@ -2,7 +2,10 @@
 
 import json
 import os
+import signal
+import subprocess
 import sys
+import time
 
 import pytest
 from conftest import run_python
@@ -61,7 +64,7 @@ def test_bad_input_ends_a_job_with_one_sentence(tmp_path):
     assert set(lines) > LINES
 
 
-@pytest.mark.parametrize("error", ["ValueError", "KeyError", "MemoryError"])
+@pytest.mark.parametrize("error", ["ValueError", "KeyError", "OSError"])
 def test_any_other_error_leaves_its_traceback(tmp_path, error):
     code, lines = run_job(tmp_path, f"raise {error}('a fault of the program')")
     assert code == 1
@@ -74,6 +77,140 @@ def test_an_exit_code_of_ones_own_is_kept(tmp_path):
     code, lines = run_job(tmp_path, "sys.exit(3)")
     assert code == 3
     assert sorted(lines) == sorted(LINES)
+
+
+# The message is HDF5's own, from a full tmpfs.
+HDF5_FULL = (
+    "[Errno 28] Can't synchronously write data (file write failed: time = Sat Nov 21 13:00:00 2026"
+    "\\n, filename = 'results/x.h5', file descriptor = 5, errno = 28, error message = 'No space "
+    "left on device', buf = 0x55, total write size = 4096, bytes this sub-write = 4096)"
+)
+
+
+@pytest.mark.parametrize(
+    ("last", "sentence"),
+    [
+        ("open('/dev/full', 'w').write('x' * 10**6)", "the disk is full"),
+        ("import numpy; numpy.zeros(10**6).tofile('/dev/full')", "the disk is full"),
+        ("raise OSError(122, 'Disk quota exceeded', 'a.h5')", "disk is full (a.h5 could not"),
+        (f'raise OSError("""{HDF5_FULL}""")', "disk is full (results/x.h5 could not"),
+        (
+            f'try:\n        raise OSError("""{HDF5_FULL}""")\n'
+            "    finally:\n        raise RuntimeError('unable to close the file')",
+            "disk is full (results/x.h5 could not",
+        ),
+        ("import numpy; numpy.zeros(10**15)", "out of memory (Unable to allocate"),
+        ("raise MemoryError", "out of memory; raise mem_mb"),
+    ],
+)
+def test_a_full_disk_or_memory_is_said_in_one_sentence(tmp_path, last, sentence):
+    code, lines = run_job(tmp_path, last)
+    assert code == 1
+    (line,) = set(lines) - LINES
+    assert line.startswith("error: ")
+    assert sentence in line
+
+
+def test_a_full_disk_under_the_log_hides_no_failure(tmp_path):
+    process = run_python(
+        "from degu.runtime import job_log\nwith job_log('/dev/full'):\n    print('x')\n    1 / 0",
+        cwd=tmp_path,
+    )
+    assert process.returncode != 0
+
+
+STOPPED = """
+import os, signal, sys, time
+import degu.runtime
+from degu.files import atomic_path
+from degu.runtime import Stopped, job_log
+
+degu.runtime.GRACE = {grace}
+with job_log("job.log"):
+    with atomic_path("result.npy") as temporary:
+        print("ready", flush=True)
+        try:
+            {work}
+        finally:
+            for _ in range(2):
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(0.1)
+            print("cleaned up")
+"""
+SLEEP = "time.sleep(60)"
+# What is raised in a callback of a library comes back as an error of the library.
+SWALLOWED = (
+    "try:\n                time.sleep(60)\n"
+    "            except BaseException:\n                raise ValueError('of a library')"
+)
+# Python runs no signal handler before this ends: a call of C code that takes long.
+LONG_CALL = "import hashlib; hashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)"
+
+
+def stop_job(folder, work, grace, signals):
+    """Send signals to a job at work; returns its exit code, its log and the seconds it took."""
+    code = STOPPED.format(work=work, grace=grace)
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=folder)
+    log = folder / "job.log"
+    while not (log.exists() and "ready" in log.read_text()):
+        assert process.poll() is None
+        time.sleep(0.02)
+    time.sleep(0.2)
+    started = time.monotonic()
+    for number in signals:
+        process.send_signal(number)
+    code = process.wait(timeout=30)
+    return code, log.read_text().splitlines(), time.monotonic() - started
+
+
+@pytest.mark.parametrize("work", [SLEEP, SWALLOWED])
+@pytest.mark.parametrize(
+    ("signals", "code", "last"),
+    [
+        ([signal.SIGTERM], 143, "stopped by SIGTERM"),
+        ([signal.SIGINT], 1, "stopped"),
+        ([signal.SIGINT] * 3, 1, "stopped"),
+    ],
+)
+def test_a_stopped_job_cleans_up(tmp_path, work, signals, code, last):
+    """A signal again, which comes while it cleans up, does not disturb it."""
+    ended, lines, seconds = stop_job(tmp_path, work, 20, signals)
+    assert (ended, lines) == (code, ["ready", "cleaned up", last])
+    assert seconds < 5
+    assert [path.name for path in tmp_path.iterdir()] == ["job.log"]
+
+
+def test_a_job_that_does_not_react_ends_all_the_same(tmp_path):
+    ended, lines, seconds = stop_job(tmp_path, LONG_CALL, 0.5, [signal.SIGTERM])
+    assert (ended, lines) == (143, ["ready", "stopped by SIGTERM"])
+    assert 0.4 < seconds < 5
+    assert not (tmp_path / "result.npy").exists()
+
+
+def test_a_signal_after_the_log_is_closed_is_not_the_jobs(tmp_path):
+    code = (
+        "import os, signal\nfrom degu.runtime import job_log\n"
+        "with job_log('job.log'):\n    pass\nos.kill(os.getpid(), signal.SIGTERM)"
+    )
+    assert run_python(code, cwd=tmp_path).returncode == -signal.SIGTERM
+
+
+NOISE = """
+import os, sys
+from degu.runtime import job_log, set_compute_threads
+with job_log("job.log"):
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    print("first", flush=True)
+    set_compute_threads(1)
+    import tensorflow as tf
+    tf.function(lambda a: tf.nn.relu(a @ a))(tf.ones((8, 8))).numpy()
+    print("second")
+"""
+
+
+def test_tensorflow_does_not_bury_a_jobs_own_lines(tmp_path):
+    assert run_python(NOISE, cwd=tmp_path, TF_CPP_MIN_LOG_LEVEL="2").returncode == 0
+    assert (tmp_path / "job.log").read_text() == "first\nsecond\n"
 
 
 THREADS = """
