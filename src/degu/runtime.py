@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
+from degu.devices import check_tensorflow
 from degu.errors import DeguError
 
 #: Seconds that a stopped job has to clean up. SLURM sends SIGKILL 30 seconds after SIGTERM.
@@ -47,6 +48,9 @@ def set_compute_threads(threads: int) -> None:
 
     Sums over a batch are split by thread, so the thread count is part of what makes a run
     reproducible. It therefore comes from the config alone, never from the visible cores.
+
+    Raises:
+        DeguError: A GPU is required (:func:`degu.devices.claim`), and TensorFlow sees none.
     """
     with _without_startup_lines():
         import tensorflow as tf
@@ -54,6 +58,7 @@ def set_compute_threads(threads: int) -> None:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
         tf.config.list_physical_devices()
+    check_tensorflow()
 
 
 def share_import_path(folder: str) -> None:
