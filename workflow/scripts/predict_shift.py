@@ -1,8 +1,10 @@
 """Predict shifted sequences with one teacher or student."""
 
+from degu.devices import claim
 from degu.runtime import job_log, set_compute_threads
 
 with job_log(snakemake.log[0]):
+    claim(snakemake.resources.gpu, required=snakemake.config["require_gpu"])
     set_compute_threads(snakemake.params.compute_threads)
 
     from degu.cards import member_identity
