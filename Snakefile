@@ -16,6 +16,7 @@ report: "workflow/report/study.rst"
 
 
 include: "rules/common.smk"
+include: "rules/resources.smk"
 include: "rules/members.smk"
 include: "rules/files.smk"
 include: "rules/maps.smk"
@@ -98,6 +99,10 @@ rule shift:
 rule attribution:
     input:
         part("attribution"),
+
+
+onstart:
+    submit_singly_where_slots_are_few()
 
 
 onsuccess:

@@ -24,9 +24,8 @@ rule attribution_sequences:
         ENVIRONMENT
     threads: 1
     resources:
+        **REQUESTS["light"],
         gpu=RESOURCES["light"]["gpu"],
-        mem_mb=RESOURCES["light"]["mem_mb"],
-        runtime=RESOURCES["light"]["runtime"],
     params:
         settings=ATTRIBUTION_SEQUENCE_SETTINGS,
         seed=config["seed"],
@@ -51,9 +50,8 @@ rule attribute:
         ENVIRONMENT
     threads: config["compute_threads"]
     resources:
+        **REQUESTS["predict"],
         gpu=RESOURCES["predict"]["gpu"],
-        mem_mb=RESOURCES["predict"]["mem_mb"],
-        runtime=RESOURCES["predict"]["runtime"],
     params:
         architecture=config["model"],
         role="teacher",
@@ -97,9 +95,8 @@ rule average_attribution:
         ENVIRONMENT
     threads: 1
     resources:
+        **REQUESTS["light"],
         gpu=RESOURCES["light"]["gpu"],
-        mem_mb=RESOURCES["light"]["mem_mb"],
-        runtime=RESOURCES["light"]["runtime"],
     params:
         teachers=lambda w: [identity for _, identity in pool_maps(w)],
         stage=STAGES["attribution analysis"],
@@ -122,9 +119,8 @@ rule attribution_distance:
         ENVIRONMENT
     threads: 1
     resources:
+        **REQUESTS["light"],
         gpu=RESOURCES["light"]["gpu"],
-        mem_mb=RESOURCES["light"]["mem_mb"],
-        runtime=RESOURCES["light"]["runtime"],
     params:
         teacher=lambda w: [identity for _, identity in pool_maps(w)],
         stage=STAGES["attribution analysis"],

@@ -18,9 +18,8 @@ rule evaluate_attribution:
         ENVIRONMENT
     threads: 1
     resources:
+        **REQUESTS["light"],
         gpu=RESOURCES["light"]["gpu"],
-        mem_mb=RESOURCES["light"]["mem_mb"],
-        runtime=RESOURCES["light"]["runtime"],
     params:
         arm=lambda w: asdict(arm_of(w)[0]),
         teachers=lambda w: [identity for _, identity in arm_maps(w, "teacher")],
@@ -48,9 +47,8 @@ rule summarize_attribution:
         ENVIRONMENT
     threads: 1
     resources:
+        **REQUESTS["light"],
         gpu=RESOURCES["light"]["gpu"],
-        mem_mb=RESOURCES["light"]["mem_mb"],
-        runtime=RESOURCES["light"]["runtime"],
     params:
         stage=STAGES["attribution analysis"],
     script:

@@ -33,9 +33,8 @@ rule finetune_teacher:
         ENVIRONMENT
     threads: config["compute_threads"]
     resources:
+        **REQUESTS["train"],
         gpu=RESOURCES["train"]["gpu"],
-        mem_mb=RESOURCES["train"]["mem_mb"],
-        runtime=RESOURCES["train"]["runtime"],
     params:
         architecture=config["model"],
         training=config["finetuning"],
@@ -97,9 +96,8 @@ rule finetune_student:
         ENVIRONMENT
     threads: config["compute_threads"]
     resources:
+        **REQUESTS["train"],
         gpu=RESOURCES["train"]["gpu"],
-        mem_mb=RESOURCES["train"]["mem_mb"],
-        runtime=RESOURCES["train"]["runtime"],
     params:
         architecture=config["model"],
         uncertainty=lambda wildcards: wildcards.uncertainty,

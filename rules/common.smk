@@ -75,7 +75,7 @@ ATTRIBUTION_ARMS = (
 PLANTED = config["data"]["source"] == "simulate"
 
 # Conda environments with TensorFlow for a GPU only where jobs ask for one.
-GPU = any(stage["gpu"] for stage in RESOURCES.values())
+GPU = any(RESOURCES[kind]["gpu"] for kind in ("train", "predict", "light"))
 ENVIRONMENT = f"../envs/degu{'-gpu' if GPU else ''}.yaml"
 
 

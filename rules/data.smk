@@ -25,9 +25,8 @@ if DOWNLOAD:
             ENVIRONMENT
         threads: 1
         resources:
+            **REQUESTS["light"],
             gpu=RESOURCES["light"]["gpu"],
-            mem_mb=RESOURCES["light"]["mem_mb"],
-            runtime=RESOURCES["light"]["runtime"],
         params:
             url=DOWNLOAD,
         script:
@@ -48,9 +47,8 @@ rule ingest:
         ENVIRONMENT
     threads: 1
     resources:
+        **REQUESTS["light"],
         gpu=RESOURCES["light"]["gpu"],
-        mem_mb=RESOURCES["light"]["mem_mb"],
-        runtime=RESOURCES["light"]["runtime"],
     params:
         # Where a file lies or came from does not change what is in it.
         data={k: v for k, v in config["data"].items() if k not in WHENCE},
@@ -74,9 +72,8 @@ rule subset:
         ENVIRONMENT
     threads: 1
     resources:
+        **REQUESTS["light"],
         gpu=RESOURCES["light"]["gpu"],
-        mem_mb=RESOURCES["light"]["mem_mb"],
-        runtime=RESOURCES["light"]["runtime"],
     params:
         seed=config["seed"],
         stage=STAGES["subset"],
@@ -97,9 +94,8 @@ rule subset_sequences:
         ENVIRONMENT
     threads: 1
     resources:
+        **REQUESTS["light"],
         gpu=RESOURCES["light"]["gpu"],
-        mem_mb=RESOURCES["light"]["mem_mb"],
-        runtime=RESOURCES["light"]["runtime"],
     params:
         seed=config["seed"],
         stage=STAGES["subset"],

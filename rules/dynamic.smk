@@ -20,9 +20,8 @@ rule train_dynamic_student:
         ENVIRONMENT
     threads: config["compute_threads"]
     resources:
+        **REQUESTS["train"],
         gpu=RESOURCES["train"]["gpu"],
-        mem_mb=RESOURCES["train"]["mem_mb"],
-        runtime=RESOURCES["train"]["runtime"],
     params:
         architecture=config["model"],
         architecture_source=ARCHITECTURE_SOURCE,

@@ -24,9 +24,8 @@ rule summarize:
         ENVIRONMENT
     threads: 1
     resources:
+        **REQUESTS["light"],
         gpu=RESOURCES["light"]["gpu"],
-        mem_mb=RESOURCES["light"]["mem_mb"],
-        runtime=RESOURCES["light"]["runtime"],
     params:
         targets=TARGETS,
         teachers=lambda w: [identity for _, identity in part_members(w, "teacher")],
@@ -66,9 +65,8 @@ rule evaluate_shift:
         ENVIRONMENT
     threads: 1
     resources:
+        **REQUESTS["light"],
         gpu=RESOURCES["light"]["gpu"],
-        mem_mb=RESOURCES["light"]["mem_mb"],
-        runtime=RESOURCES["light"]["runtime"],
     params:
         arm=lambda w: asdict(arm_of(w)[0]),
         teachers=lambda w: [identity for _, _, identity in shift_teachers(arm_of(w))],

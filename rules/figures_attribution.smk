@@ -24,9 +24,8 @@ rule plot_attribution:
         ENVIRONMENT
     threads: 1
     resources:
+        **REQUESTS["light"],
         gpu=RESOURCES["light"]["gpu"],
-        mem_mb=RESOURCES["light"]["mem_mb"],
-        runtime=RESOURCES["light"]["runtime"],
     params:
         figure="attribution",
     script:
@@ -90,9 +89,8 @@ rule plot_attribution_scatter:
         ENVIRONMENT
     threads: 1
     resources:
+        **REQUESTS["light"],
         gpu=RESOURCES["light"]["gpu"],
-        mem_mb=RESOURCES["light"]["mem_mb"],
-        runtime=RESOURCES["light"]["runtime"],
     params:
         arm=lambda w: asdict(arm_of(w)[0]),
     script:
@@ -122,9 +120,8 @@ rule plot_attribution_logos:
         ENVIRONMENT
     threads: 1
     resources:
+        **REQUESTS["light"],
         gpu=RESOURCES["light"]["gpu"],
-        mem_mb=RESOURCES["light"]["mem_mb"],
-        runtime=RESOURCES["light"]["runtime"],
     params:
         arm=lambda w: asdict(arm_of(w)[0]),
         sequences=config["attribution"]["logos"],

@@ -22,9 +22,8 @@ rule shift_sequences:
         ENVIRONMENT
     threads: 1
     resources:
+        **REQUESTS["light"],
         gpu=RESOURCES["light"]["gpu"],
-        mem_mb=RESOURCES["light"]["mem_mb"],
-        runtime=RESOURCES["light"]["runtime"],
     params:
         settings=SHIFT_SETTINGS,
         evoaug=EVOAUG_LIST if "moderate" in SHIFT_SETTINGS["kinds"] else None,
@@ -49,9 +48,8 @@ rule predict_shift:
         ENVIRONMENT
     threads: config["compute_threads"]
     resources:
+        **REQUESTS["predict"],
         gpu=RESOURCES["predict"]["gpu"],
-        mem_mb=RESOURCES["predict"]["mem_mb"],
-        runtime=RESOURCES["predict"]["runtime"],
     params:
         architecture=config["model"],
         role="teacher",
@@ -108,9 +106,8 @@ rule aggregate_shift:
         ENVIRONMENT
     threads: 1
     resources:
+        **REQUESTS["light"],
         gpu=RESOURCES["light"]["gpu"],
-        mem_mb=RESOURCES["light"]["mem_mb"],
-        runtime=RESOURCES["light"]["runtime"],
     params:
         stage=STAGES["aggregate"],
     script:

@@ -21,9 +21,8 @@ rule train_student:
         ENVIRONMENT
     threads: config["compute_threads"]
     resources:
+        **REQUESTS["train"],
         gpu=RESOURCES["train"]["gpu"],
-        mem_mb=RESOURCES["train"]["mem_mb"],
-        runtime=RESOURCES["train"]["runtime"],
     params:
         architecture=config["model"],
         architecture_source=ARCHITECTURE_SOURCE,
@@ -55,9 +54,8 @@ rule predict_student:
         ENVIRONMENT
     threads: config["compute_threads"]
     resources:
+        **REQUESTS["predict"],
         gpu=RESOURCES["predict"]["gpu"],
-        mem_mb=RESOURCES["predict"]["mem_mb"],
-        runtime=RESOURCES["predict"]["runtime"],
     params:
         architecture=config["model"],
         uncertainty=lambda wildcards: wildcards.uncertainty,

@@ -20,9 +20,8 @@ rule train_teacher:
         ENVIRONMENT
     threads: config["compute_threads"]
     resources:
+        **REQUESTS["train"],
         gpu=RESOURCES["train"]["gpu"],
-        mem_mb=RESOURCES["train"]["mem_mb"],
-        runtime=RESOURCES["train"]["runtime"],
     params:
         architecture=config["model"],
         architecture_source=ARCHITECTURE_SOURCE,
@@ -52,9 +51,8 @@ rule predict_teacher:
         ENVIRONMENT
     threads: config["compute_threads"]
     resources:
+        **REQUESTS["predict"],
         gpu=RESOURCES["predict"]["gpu"],
-        mem_mb=RESOURCES["predict"]["mem_mb"],
-        runtime=RESOURCES["predict"]["runtime"],
     params:
         architecture=config["model"],
         compute_threads=config["compute_threads"],

@@ -88,6 +88,9 @@ class TestDefaults:
             "model_name": None,
             "seed": 1234,
             "compute_threads": 2,
+            "require_gpu": False,
+            "tracking": "none",
+            "pilot": None,
             "arms": [{"augmentations": ["standard"], "proportions": [1], "ensemble_sizes": [10]}],
             "students": {"replicates": 10, "uncertainty": ["std", "logvar"]},
             "training": PAPER_TRAINING,
@@ -140,9 +143,10 @@ class TestDefaults:
                 "arms": None,
             },
             "resources": {
-                "train": {"gpu": 0, "mem_mb": 6000, "runtime": 720},
-                "predict": {"gpu": 0, "mem_mb": 4000, "runtime": 60},
-                "light": {"gpu": 0, "mem_mb": 4000, "runtime": 30},
+                "account": None,
+                "train": {"gpu": 0, "mem_mb": 6000, "runtime": 720, "partition": None},
+                "predict": {"gpu": 0, "mem_mb": 4000, "runtime": 60, "partition": None},
+                "light": {"gpu": 0, "mem_mb": 4000, "runtime": 30, "partition": None},
             },
         }
 
@@ -197,7 +201,10 @@ class TestDefaults:
     def test_what_is_given_is_kept_and_its_neighbours_are_filled(self):
         config = checked(TABLE, "{student_training: {epochs: 3}, resources: {train: {gpu: 1}}}")
         assert config["student_training"] == {**PAPER_TRAINING, "epochs": 3, "lr_factor": 0.2}
-        assert config["resources"]["train"] == {"gpu": 1, "mem_mb": 6000, "runtime": 720}
+        assert config["resources"]["train"] == {
+            **{"gpu": 1, "mem_mb": 6000, "runtime": 720},
+            "partition": None,
+        }
         small = checked("training: {batch_size: 64}")["training"]
         assert (small["batch_size"], small["epochs"]) == (64, checked()["training"]["epochs"])
 
@@ -336,7 +343,11 @@ class TestMessages:
             ("epochs: 3", "epochs", ["did you mean training.epochs, student_training.epochs"]),
             ("path: x.tsv", "path", ["did you mean data.path?"]),
             ("arms: [{sizes: [2]}]", "arms.sizes", ["ensemble_sizes"]),
-            ("resources: {train: {cpus: 2}}", "resources.train.cpus", ["gpu, mem_mb and runtime"]),
+            (
+                "resources: {train: {cpus: 2}}",
+                "resources.train.cpus",
+                ["gpu, mem_mb, runtime and partition"],
+            ),
             ("1: 2", "1", ["not a key"]),
             ("data: {n_trian: 5}", "data.n_trian", ["of source simulate", "mean n_train?"]),
             (

@@ -17,8 +17,8 @@ def test_every_rule_declares_all_that_it_needs(name):
     block = BLOCKS[name]
     for directive in ("output", "log", "benchmark", "conda", "threads", "resources", "script"):
         assert re.search(rf"^ +{directive}:", block, re.MULTILINE), directive
-    for resource in ("gpu", "mem_mb", "runtime"):
-        assert re.search(rf'^ +{resource}=RESOURCES\["\w+"\]\["{resource}"\]', block, re.MULTILINE)
+    kind = re.search(r'^ +gpu=RESOURCES\["(train|predict|light)"\]\["gpu"\],$', block, re.MULTILINE)
+    assert f'        **REQUESTS["{kind[1]}"],\n' in block
     for section in ("input", "output"):
         found = re.search(rf"^( +){section}:\n((?:\1 +.*\n)+)", block, re.MULTILINE)
         if found:

@@ -1,0 +1,39 @@
+"""What jobs ask of the machine or cluster that runs them."""
+
+
+def growing(amount):
+    """A resource that grows by half with each further attempt at a job, as a resource function."""
+    return lambda wildcards, attempt: round(amount * (1 + (attempt - 1) / 2))
+
+
+# Of each kind of job, all but the GPU, which each rule names itself.
+REQUESTS = {
+    kind: {
+        "mem_mb": growing(RESOURCES[kind]["mem_mb"]),
+        "runtime": growing(RESOURCES[kind]["runtime"]),
+        # Blank leaves the choice to the cluster.
+        "slurm_partition": RESOURCES[kind]["partition"] or "",
+        "slurm_account": RESOURCES["account"] or "",
+    }
+    for kind in ("train", "predict", "light")
+}
+
+
+def submit_singly_where_slots_are_few():
+    """Give up job arrays where Snakemake itself limits how many jobs run at once.
+
+    The SLURM plugin (2.8) submits an array of all the jobs of a rule that are ready, and drops, for
+    ever, those that Snakemake starts while it holds others of the rule back.
+    """
+    executor = getattr(workflow.scheduler, "_executor", None)
+    limited = any(
+        limit < sys.maxsize and not workflow.resource_scopes.is_local(name)
+        for name, limit in workflow.scheduler.global_resources.items()
+    )
+    if limited and getattr(executor, "array_jobs", None):
+        executor.array_jobs = set()
+        print(
+            "Jobs are submitted one by one, and not as arrays, because --jobs or --resources "
+            "limits how many run at once.",
+            file=sys.stderr,
+        )
