@@ -13,7 +13,12 @@ from hypothesis import strategies as st
 from degu.cards import Card, member_identity
 from degu.errors import InputError
 from degu.heads import Heads
-from degu.predictions import read_ensemble, read_predictions, write_predictions
+from degu.predictions import (
+    constant_heads,
+    read_ensemble,
+    read_predictions,
+    write_predictions,
+)
 
 SIZES = {"Train": 30, "Val": 8, "Test": 9}
 
@@ -177,6 +182,45 @@ def test_predictions_that_cannot_be_used_are_refused(write, split, values, words
     assert str(path) in str(error.value)
 
 
+@pytest.mark.parametrize("constant", [0.0, -1.5, 3e-30, 1e30])
+def test_a_head_of_one_number_is_named(constant):
+    heads = Heads(("Dev", "Hk"), ("mean", "std"))
+    values = np.random.default_rng(0).normal(size=(6, 3, 4)).astype(np.float32)
+    assert constant_heads(values, heads) == ()
+    values[..., [1, 2]] = constant
+    assert constant_heads(values, heads) == ("Hk", "Dev-std")
+    # The last digit differs where sums are taken in another order; a real difference does not pass.
+    values[0, 0, 1] = np.nextafter(np.float32(constant), np.float32(np.inf))
+    assert constant_heads(values, heads) == (("Hk", "Dev-std") if constant else ("Dev-std",))
+    values[0, 0, 2] = constant * 1.0001 if constant else 1e-30
+    assert "Dev-std" not in constant_heads(values, heads)
+    # The profile of each sequence differs by position, and that of all is the same one.
+    values[:] = values[0]
+    assert constant_heads(values, heads) == heads.columns
+    assert constant_heads(values[:1], heads) == constant_heads(values[:0], heads) == ()
+
+
+def test_a_member_that_predicts_one_activity_is_refused(write):
+    for split, n in SIZES.items():
+        values = random_predictions()[split]
+        values[:, 1] = 0.3
+        path = write(predictions=random_predictions() | {split: values})
+        with pytest.raises(
+            InputError, match=rf"Hk is one number for all {n} .* {split}; "
+        ) as error:
+            read_predictions(path)
+        assert str(error.value).startswith(f"{path}: ")
+        with pytest.raises(InputError, match="Hk is one number"):
+            read_ensemble([write(2), path])
+    # One sequence has one number, and all may be equally uncertain.
+    one = random_predictions(Val=1)
+    read_predictions(write(predictions=one))
+    both = {name: np.hstack([v, np.full_like(v, 0.5)]) for name, v in random_predictions().items()}
+    for kind in ("std", "logvar"):
+        heads = Heads(("Dev", "Hk"), ("mean", kind))
+        read_predictions(write(predictions=both, heads=heads, role="student", size=3))
+
+
 def test_files_that_lack_something_are_refused(write, tmp_path):
     path = write()
     with h5py.File(path, "r+") as file:
@@ -205,7 +249,7 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path):
 
 
 def test_predictions_of_shifted_sequences_are_tied_to_their_file(tmp_path):
-    values = {"small": np.ones((5, 2))}
+    values = {"small": np.arange(10.0).reshape(5, 2)}
     paths = [tmp_path / f"{i}_predictions.h5" for i in (1, 2, 3)]
     for i, (path, sha256) in enumerate(zip(paths, ("a" * 64, "a" * 64, None), strict=True)):
         write_predictions(path, values, card(member=i + 1), shift_sha256=sha256)

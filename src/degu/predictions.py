@@ -12,6 +12,7 @@ from degu.cards import Card
 from degu.dataset import SPLITS, open_hdf5, write_array
 from degu.errors import InputError
 from degu.files import atomic_path
+from degu.heads import Heads
 
 # Fields of the card that the members of one ensemble have in common.
 SHARED = (
@@ -24,6 +25,27 @@ SHARED = (
     "proportion",
     "size",
 )
+
+
+def constant_heads(predictions: np.ndarray, heads: Heads) -> tuple[str, ...]:
+    """Heads that predict one number, but for rounding, for every sequence.
+
+    A network whose last units are all dead does so: it has learned its bias and nothing else.
+
+    Args:
+        predictions: (N, ..., heads); positions of profile data are compared across sequences.
+        heads: names of the last axis.
+
+    Returns:
+        Names of columns, in order; none for fewer than two sequences, which cannot tell.
+    """
+    if len(predictions) < 2:
+        return ()
+    values = np.asarray(predictions, np.float64)
+    sizes = np.abs(values).max(axis=0)
+    same = np.ptp(values, axis=0) <= 8 * np.finfo(np.float32).eps * sizes
+    same = same.all(axis=tuple(range(same.ndim - 1)))
+    return tuple(name for name, constant in zip(heads.columns, same, strict=True) if constant)
 
 
 def write_predictions(
@@ -63,8 +85,9 @@ def read_predictions(
         shift_sha256: of the ``shift.h5`` that the predictions must be of; None takes any.
 
     Raises:
-        InputError: if the file lacks a split or a card, holds values that are not finite, or was
-            made from another ``shift.h5``.
+        InputError: if the file lacks a split or a card, holds values that are not finite or a mean
+            that is one number for all sequences of a split, or was made from another
+            ``shift.h5``.
     """
     with open_hdf5(path) as file:
         card = Card.read(file)
@@ -88,6 +111,15 @@ def read_predictions(
                 raise InputError(
                     f"{path}: {name} holds predictions that are not finite; delete this member's "
                     "model and train it again."
+                )
+            # An uncertainty may well be one number; an activity that is, no model has learned.
+            constant = constant_heads(predictions[name], card.heads)
+            constant = tuple(column for column in constant if column in card.heads.targets)
+            if constant:
+                raise InputError(
+                    f"{path}: {', '.join(constant)} is one number for all {shape[0]} sequences of "
+                    f"{name}; delete this member's model and train it again with a lower learning "
+                    "rate or another seed, or leave out a target that the assay has one value of."
                 )
     return predictions, card
 
