@@ -53,6 +53,25 @@ def test_all_output_goes_to_the_log(tmp_path):
     assert sorted(lines) == sorted(LINES)
 
 
+def test_an_orphans_lines_do_not_tear_its_successors_log(tmp_path):
+    """The job of a killed Snakemake goes on writing to the log that the next one begins anew."""
+    code = (
+        "import sys\nfrom degu.runtime import job_log\n"
+        "with job_log('job.log'):\n    print('a' * 1000, flush=True)\n    "
+        "input()\n    print('of the orphan')"
+    )
+    orphan = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=tmp_path, stdin=subprocess.PIPE, text=True
+    )
+    while not (tmp_path / "job.log").exists() or not (tmp_path / "job.log").read_text():
+        assert orphan.poll() is None
+        time.sleep(0.02)
+    assert run_job(tmp_path)[0] == 0
+    orphan.communicate("go on\n")
+    lines = (tmp_path / "job.log").read_text().splitlines()
+    assert sorted(lines) == sorted([*LINES, "of the orphan"])
+
+
 def test_bad_input_ends_a_job_with_one_sentence(tmp_path):
     code, lines = run_job(
         tmp_path,

@@ -82,7 +82,9 @@ def job_log(path: str | os.PathLike[str]) -> Iterator[None]:
     # Information and warnings of TensorFlow's C++ parts would bury a job's own lines.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     _flush()
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
+    # Appending, so that an orphan of a killed Snakemake does not write into its successor's lines.
+    mode = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+    descriptor = os.open(path, mode, 0o666)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)
@@ -200,14 +202,15 @@ def _without_startup_lines() -> Iterator[None]:
     Everything is written as it comes, so that a crash in between leaves it all.
     """
     sys.stderr.flush()
-    log = stat.S_ISREG(os.fstat(2).st_mode) and fcntl.fcntl(2, fcntl.F_GETFL) & os.O_RDWR
-    start = os.lseek(2, 0, os.SEEK_CUR) if log else 0
+    appended = os.O_RDWR | os.O_APPEND
+    log = fcntl.fcntl(2, fcntl.F_GETFL) & appended == appended and stat.S_ISREG(os.fstat(2).st_mode)
+    start = os.fstat(2).st_size
     yield
-    if log:
-        sys.stderr.flush()
-        text = _STARTUP.sub(b"", os.pread(2, os.lseek(2, 0, os.SEEK_CUR) - start, start))
+    sys.stderr.flush()
+    said = os.fstat(2).st_size - start
+    if log and said > 0:  # less, if a successor has begun the log anew
+        text = _STARTUP.sub(b"", os.pread(2, said, start))
         if os.environ.get("CUDA_VISIBLE_DEVICES") == "-1":
             text = _NO_DRIVER.sub(b"", text)
         os.ftruncate(2, start)
-        os.lseek(2, start, os.SEEK_SET)
         os.write(2, text)
