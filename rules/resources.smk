@@ -1,5 +1,31 @@
 """What jobs ask of the machine or cluster that runs them."""
 
+ARRAY_COMMANDS = "--slurm-jobstep-array-execs"
+
+
+def become_own_task_of_array():
+    """In a task of a SLURM array, run the Snakemake of its own job in place of this one.
+
+    The plugin (2.8) starts every task with the Snakemake of the array's first job, which runs that
+    of the task's own job and then waits for the output of the first: a member that ends before
+    member 1 would count as failed, and be trained again.
+    """
+    task = os.environ.get("SLURM_ARRAY_TASK_ID")
+    given = [word for word in sys.argv if word.startswith(ARRAY_COMMANDS)]
+    if not given or task == os.environ.get("SLURM_ARRAY_TASK_MIN"):
+        return
+    from snakemake_executor_plugin_slurm_jobstep import _decompress_array_task_call
+
+    _, _, commands = given[0].partition("=")
+    commands = commands or sys.argv[sys.argv.index(ARRAY_COMMANDS) + 1]
+    command = _decompress_array_task_call(commands, int(task))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execlp("sh", "sh", "-c", command)
+
+
+become_own_task_of_array()
+
 
 def growing(amount):
     """A resource that grows by half with each further attempt at a job, as a resource function."""
