@@ -1,0 +1,645 @@
+"""How a run went, goes and will go: Snakemake's log, logs of jobs, benchmark files, what is there.
+
+Nothing here imports Snakemake: what it writes is read as text, as version 9 writes it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import combinations
+from pathlib import Path
+
+import h5py
+import pandas as pd
+
+TAIL_BYTES = 2**16
+
+_TIME = re.compile(r"\[\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}\]")
+_HEADER = re.compile(r"(Error in |local)?(?:rule|checkpoint) (\w+):")
+_FIELD = re.compile(r"([a-z_-]+): (.*)")
+_STEPS = re.compile(r"(\d+) of (\d+) steps \(.*\) done")
+_TOTAL = re.compile(r"total +(\d+)")
+_FINISHED = re.compile(r"Finished jobid: (\d+) \(Rule: \w+\)")
+_NO_OUTPUT = re.compile(r"Job (\d+) +completed successfully, but some output files are missing\..*")
+_DATE = re.compile(r"Date: (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)")
+_GROUP_ERROR = re.compile(r"message: Error in group \S+")
+_SHOWN_LOG = re.compile(r"Logfile .+:")
+_CHECK_LOGS = " (check log file(s) for error details)"
+_CONTROL = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours, movements of the cursor
+    r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"  # titles, links
+    r"|\x1b[@-_]|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+)
+_SENTENCE = re.compile(
+    r"(?:srun: |slurmstepd: )?error: .+|stopped(?: by SIG\w+)?"
+    r"|[\w.]*(?:Error|Exception|Interrupt)(?:: .+)?"
+)
+_PROPORTION = re.compile(r"(?:^|/)(?:standard_|evoaug_|downsample_)([0-9.e-]+)(?=_|/|$)")
+
+# What a rule's time is taken from where a pilot never ran it: the same with these in place.
+_LIKE = (("_evoaug", ""), ("dynamic_student", "student"), ("student", "teacher"))
+
+
+@dataclass(frozen=True)
+class FailedJob:
+    """A job whose last attempt failed.
+
+    Attributes:
+        rule: its name.
+        wildcards: as Snakemake writes them, ``augmentation=standard, ix=3``; may be empty.
+        logs: the job's own log, then that of the cluster, as far as they are known.
+    """
+
+    rule: str
+    wildcards: str = ""
+    logs: tuple[str, ...] = ()
+
+    @property
+    def log(self) -> str | None:
+        """The first of its logs that anything was written to; otherwise its own."""
+        written = (log for log in self.logs if log_tail(log, 1))
+        return next(written, self.logs[0] if self.logs else None)
+
+    def __str__(self) -> str:
+        return f"{self.rule} ({self.wildcards})" if self.wildcards else self.rule
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What the log of a run of Snakemake says.
+
+    Attributes:
+        done: jobs that were finished.
+        total: jobs of the run; None if it got not that far, or had none to run.
+        failed: jobs whose last attempt failed; all jobs of a group, since all of them are lost.
+        seconds: from the start to the last line; None if the log does not say.
+    """
+
+    done: int = 0
+    total: int | None = None
+    failed: tuple[FailedJob, ...] = ()
+    seconds: float | None = None
+
+
+@dataclass
+class _Block:
+    """What Snakemake says of one job: that it starts, or that it failed."""
+
+    rule: str
+    error: bool
+    indent: int
+    group: _Block | None = None
+    fields: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def logs(self) -> tuple[str, ...]:
+        logs = self.fields.get("log", "").removesuffix(_CHECK_LOGS)
+        of_group = self.group.logs if self.group else ()
+        return (*filter(None, logs.split(", ")), *of_group)
+
+
+class _Output:
+    """Snakemake's output, taken apart.
+
+    Attributes:
+        started: for each job's number what was said when it last started.
+        failed: the same for jobs whose last attempt failed, in the order in which they failed.
+        done, total: of the last line about steps, or of the table of jobs.
+        date: of the start, in seconds since 1970.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.started: dict[str, _Block] = {}
+        self.failed: dict[str, _Block] = {}
+        self.done = 0
+        self.total: int | None = None
+        self.date: float | None = None
+        block: _Block | None = None
+        group: _Block | None = None
+        before = ""
+        for line in _own_lines(text):
+            said = line.strip()
+            indent = len(line) - len(line.lstrip())
+            timed = _TIME.fullmatch(before)
+            if timed and (header := _HEADER.fullmatch(said)):
+                error = header[1] == "Error in "
+                # The jobs of a group are told apart from others by being indented.
+                block = _Block(header[2], error, indent, group if error and indent else None)
+            elif timed and _GROUP_ERROR.fullmatch(said):
+                block = group = _Block("", True, indent - 4)
+            elif block and indent == block.indent + 4 and (item := _FIELD.fullmatch(said)):
+                block.fields[item[1]] = item[2]
+                if item[1] == "jobid":
+                    self._last_of_job(item[2], block)
+            elif block and indent <= block.indent:
+                block = None
+            if block is None:
+                self._other(said)
+            before = said
+
+    def _last_of_job(self, job: str, block: _Block) -> None:
+        self.failed.pop(job, None)
+        (self.failed if block.error else self.started)[job] = block
+
+    def _other(self, said: str) -> None:
+        if steps := _STEPS.fullmatch(said):
+            self.done, self.total = int(steps[1]), int(steps[2])
+        elif (total := _TOTAL.fullmatch(said)) and not self.total:
+            self.total = int(total[1])
+        elif finished := _FINISHED.fullmatch(said):
+            self.failed.pop(finished[1], None)
+        elif lacking := _NO_OUTPUT.fullmatch(said):
+            if block := self.started.get(lacking[1]):
+                self.failed[lacking[1]] = block
+        elif (date := _DATE.fullmatch(said)) and self.date is None:
+            with suppress(ValueError):
+                self.date = datetime.fromisoformat(date[1]).timestamp()
+
+
+def _own_lines(text: str) -> Iterator[str]:
+    """The lines of an output, without the logs of failed jobs that are shown in it.
+
+    Such a log may be one of Snakemake too, that of a cluster's job, and show further ones.
+    """
+    fences: list[str] = []
+    before = ""
+    for line in text.splitlines():
+        said = line.strip()
+        fence = len(said) > 8 and set(said) == {"="}
+        if fence and _SHOWN_LOG.fullmatch(before):
+            fences.append(said)
+        elif fences and said == fences[-1]:
+            fences.pop()
+        elif not fences:
+            yield line
+        before = said
+
+
+def read_run_log(path: str | os.PathLike[str]) -> RunSummary:
+    """Read the log of a run, ``.snakemake/log/*.log``; never raises.
+
+    What cannot be read or is not understood is left out. Relative paths in it stay so: they are
+    relative to Snakemake's working directory.
+    """
+    try:
+        output = _Output(Path(path).read_text(errors="replace"))
+        written = os.path.getmtime(path)
+    except (OSError, ValueError):
+        return RunSummary()
+    failed = []
+    for job, block in output.failed.items():
+        known = output.started.get(job, block)
+        wildcards = known.fields.get("wildcards", "")
+        failed.append(FailedJob(block.rule, wildcards, block.logs or known.logs))
+    seconds = None if output.date is None else max(written - output.date, 0.0)
+    return RunSummary(output.done, output.total, tuple(failed), seconds)
+
+
+def log_tail(path: str | os.PathLike[str], lines: int = 15) -> list[str]:
+    """The last lines of a log that say anything, without colours and the like.
+
+    Of a progress bar, which overwrites itself, the last state is kept. An unreadable log has none.
+    """
+    try:
+        with open(path, "rb") as stream:
+            size = stream.seek(0, os.SEEK_END)
+            start = stream.seek(max(size - TAIL_BYTES, 0))
+            text = stream.read().decode(errors="replace")
+    except (OSError, ValueError):
+        return []
+    found = text.split("\n")
+    if start:
+        del found[0]  # part of a line
+    plain = (_CONTROL.sub("", line.rstrip().rpartition("\r")[2]).rstrip() for line in found)
+    return [line for line in plain if line][-lines:]
+
+
+def last_sentence(path: str | os.PathLike[str]) -> str | None:
+    """What a failed job's log ends with: ``error: ...``, an exception, that it was stopped.
+
+    None for a log without: that of a job that was killed.
+    """
+    said = [line for line in log_tail(path, 50) if _SENTENCE.fullmatch(line)]
+    return said[-1] if said else None
+
+
+def failure_lines(failed: Iterable[FailedJob]) -> list[str]:
+    """A line for each failed job: ``rule (wildcards): error: ...; log: path``."""
+    lines = []
+    for job in failed:
+        log = job.log
+        # Of a group, some jobs failed and others were not run or are lost with them.
+        said = (log and last_sentence(log)) or "its log ends without an error"
+        lines.append(f"{job}: {said}" + (f"; log: {log}" if log else ""))
+    return lines
+
+
+def read_benchmarks(folder: str | os.PathLike[str]) -> pd.DataFrame:
+    """The benchmark files of a study, a row a job.
+
+    Args:
+        folder: ``results/{dataset}/benchmarks``, with ``{rule}/{job}.tsv`` and ``{rule}.tsv``.
+
+    Returns:
+        Columns ``rule``, ``job`` (blank where a rule has one job), ``seconds``, ``max_rss_mb`` and
+        ``finished`` (seconds since 1970, when the file was written). A file that is no benchmark
+        is left out, and a line on stderr says so. A folder that is not there has no rows.
+    """
+    rows = []
+    for path in sorted(Path(folder).glob("**/*.tsv")):
+        where = path.relative_to(folder).with_suffix("")
+        try:
+            table = pd.read_csv(path, sep="\t")
+            seconds = float(pd.to_numeric(table["s"]).mean())
+            if not 0 <= seconds < float("inf"):
+                raise ValueError
+            rss = float(pd.to_numeric(table["max_rss"], errors="coerce").max())
+            finished = path.stat().st_mtime
+        except (OSError, ValueError, KeyError):  # pandas's own errors are ValueErrors
+            print(f"{path} is no benchmark file and is left out.", file=sys.stderr)
+            continue
+        rows.append((where.parts[0], "/".join(where.parts[1:]), seconds, rss, finished))
+    return pd.DataFrame(rows, columns=["rule", "job", "seconds", "max_rss_mb", "finished"]).astype(
+        {"rule": str, "job": str, "seconds": float, "max_rss_mb": float, "finished": float}
+    )
+
+
+def kind_of(rule: str) -> str:
+    """The stage whose ``resources`` of the config a rule has: train, predict or light."""
+    if rule.startswith(("train_", "finetune_")):
+        return "train"
+    if rule in ("attribute", "attribute_student") or rule.startswith("predict_"):
+        return "predict"
+    return "light"
+
+
+def at_once(benchmarks: pd.DataFrame) -> float:
+    """How many jobs ran at once on average while any ran; 1 if nothing ran."""
+    busy, end = 0.0, float("-inf")
+    spans = benchmarks.assign(start=benchmarks["finished"] - benchmarks["seconds"])
+    for start, finished in spans.sort_values("start")[["start", "finished"]].itertuples(
+        index=False
+    ):
+        busy += max(finished - max(start, end), 0.0)
+        end = max(end, finished)
+    return max(float(benchmarks["seconds"].sum()) / busy, 1.0) if busy else 1.0
+
+
+class Times:
+    """How long a job of a rule takes, going by benchmark files.
+
+    A training takes as long as it has sequences: seconds of the rule's trainings, divided by their
+    proportions of the training set. Other jobs take the mean of their rule. A rule without files
+    borrows the time of one that is like it (a teacher's for a student's, one without EvoAug for one
+    with it), or else of the slowest rule of its kind.
+
+    Args:
+        benchmarks: of :func:`read_benchmarks`.
+        scale: training sequences of the study that is asked about, divided by those of the one that
+            the files are of.
+    """
+
+    def __init__(self, benchmarks: pd.DataFrame, scale: float = 1.0) -> None:
+        self.scale = scale
+        work = [
+            proportion_of(job) if kind_of(rule) == "train" else 1.0
+            for rule, job in zip(benchmarks["rule"], benchmarks["job"], strict=True)
+        ]
+        sums = benchmarks.assign(work=work).groupby("rule")[["seconds", "work"]].sum()
+        rates = sums["seconds"] / sums["work"]
+        self._rates = {str(rule): float(rate) for rule, rate in rates.items()}
+
+    def basis(self, rule: str) -> str | None:
+        """The rule whose files a rule's time is taken from; None if there is none of its kind."""
+        for n in range(len(_LIKE) + 1):
+            for changes in combinations(_LIKE, n):
+                like = rule
+                for old, new in changes:
+                    like = like.replace(old, new)
+                if like in self._rates:
+                    return like
+        same_kind = [other for other in self._rates if kind_of(other) == kind_of(rule)]
+        return max(same_kind, key=self._rates.__getitem__, default=None)
+
+    def seconds(self, rule: str, proportion: float = 1.0) -> float | None:
+        """Seconds of a job; None if nothing is known.
+
+        Args:
+            rule: the job's.
+            proportion: of the training set that it uses.
+        """
+        basis = self.basis(rule)
+        if basis is None:
+            return None
+        work = proportion * self.scale if kind_of(rule) == "train" else 1.0
+        return self._rates[basis] * work
+
+
+def proportion_of(name: str) -> float:
+    """The proportion of the training set that the name of a job or the path of a file holds.
+
+    1 where there is none.
+    """
+    found = _PROPORTION.search(name)
+    with suppress(ValueError):
+        return float(found[1]) if found and float(found[1]) > 0 else 1.0
+    return 1.0
+
+
+def read_jobs(output: str) -> pd.DataFrame:
+    """The jobs that a dry run of Snakemake lists, without those that make no file (``all``).
+
+    Args:
+        output: what ``snakemake --dry-run`` prints.
+
+    Returns:
+        Columns ``rule``, ``proportion``, ``partition`` (blank without one), ``gpu``, ``threads``
+        and ``runtime`` (the limit in minutes, NaN without one), a row a job.
+    """
+    rows = []
+    for block in _Output(output).started.values():
+        if "output" not in block.fields:
+            continue
+        resources = dict(_pairs(block.fields.get("resources", "")))
+        wildcards = dict(_pairs(block.fields.get("wildcards", "")))
+        rows.append(
+            {
+                "rule": block.rule,
+                "proportion": proportion_of(f"downsample_{wildcards.get('proportion', 1)}"),
+                "partition": resources.get("slurm_partition", ""),
+                "gpu": _number(resources.get("gpu"), 0),
+                "threads": _number(block.fields.get("threads"), 1),
+                "runtime": _number(resources.get("runtime"), float("nan")),
+            }
+        )
+    columns = ["rule", "proportion", "partition", "gpu", "threads", "runtime"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _pairs(text: str) -> Iterator[tuple[str, str]]:
+    for item in text.split(", "):
+        name, equals, value = item.partition("=")
+        if equals:
+            yield name, value
+
+
+def _number(text: str | None, default: float) -> float:
+    try:
+        return float(text) if text is not None else default
+    except ValueError:  # <TBD>: known when the job starts
+        return default
+
+
+def plan(jobs: pd.DataFrame, times: Times) -> pd.DataFrame:
+    """What a study needs, a row a rule.
+
+    Args:
+        jobs: of :func:`read_jobs`.
+        times: of a pilot.
+
+    Returns:
+        Columns ``rule``, ``partition``, ``gpu`` and ``threads`` (of a job), ``jobs``, ``minutes``
+        (mean of a job), ``longest`` (minutes of the longest), ``limit`` (minutes that a job may
+        take), ``hours`` and ``gpu_hours`` (of all jobs), ``basis`` (the rule whose times these
+        are). Where nothing is known, times are NaN and the basis is None.
+    """
+    seconds = [
+        times.seconds(rule, proportion)
+        for rule, proportion in zip(jobs["rule"], jobs["proportion"], strict=True)
+    ]
+    jobs = jobs.assign(hours=pd.Series(seconds, jobs.index, dtype=float) / 3600)
+    keys = ["rule", "partition", "gpu", "threads"]
+    table = jobs.groupby(keys, sort=False, as_index=False).agg(
+        jobs=("hours", "size"),
+        minutes=("hours", lambda hours: hours.mean() * 60),
+        longest=("hours", lambda hours: hours.max() * 60),
+        limit=("runtime", "min"),
+        hours=("hours", lambda hours: hours.sum(min_count=1)),
+    )
+    table["gpu_hours"] = table["hours"] * table["gpu"]
+    table["basis"] = [times.basis(rule) for rule in table["rule"]]
+    return table
+
+
+def plan_text(table: pd.DataFrame) -> str:
+    """A plan for reading: its rules, totals by partition, and what its times rest on."""
+    lines = []
+    shown = pd.DataFrame(
+        {
+            "rule": table["rule"],
+            "partition": table["partition"].replace("", "-"),
+            "jobs": table["jobs"].map("{:,}".format),
+            "GPUs": table["gpu"].map("{:g}".format),
+            "threads": table["threads"].map("{:g}".format),
+            "minutes": table["minutes"].map(_decimals),
+            "limit": table["limit"].map(_whole),
+            "hours": table["hours"].map(_decimals),
+            "GPU hours": table["gpu_hours"].map(_decimals),
+        }
+    )
+    lines.append(_aligned(shown))
+    totals = table.groupby("partition", sort=False)[["jobs", "hours", "gpu_hours"]].sum()
+    lines.append("")
+    for partition, row in [*totals.iterrows(), ("all", totals.sum())]:
+        name = "without a partition" if partition == "" else partition
+        lines.append(
+            f"{name}: {row['jobs']:,.0f} jobs, {row['hours']:,.1f} hours of jobs, "
+            f"{row['gpu_hours']:,.1f} GPU hours"
+        )
+    notes = table[["rule", "basis", "longest", "limit"]]
+    for rule, basis, longest, limit in notes.itertuples(index=False, name=None):
+        if basis is None:
+            lines.append(f"{rule}: no time is known; not in the sums")
+        elif basis != rule:
+            lines.append(f"{rule}: the pilot has none; taken from {basis}")
+        if longest > limit:
+            lines.append(
+                f"{rule}: a job would take {longest:,.0f} minutes, more than its limit; raise "
+                "`runtime` of its stage under `resources`"
+            )
+    return "\n".join(lines)
+
+
+def _aligned(table: pd.DataFrame) -> str:
+    """Columns of text, the first to the left and the others to the right."""
+    widths = [max([len(str(name)), *map(len, table[name])]) for name in table]
+    rows = [tuple(table.columns), *table.itertuples(index=False, name=None)]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if i else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    )
+
+
+def _decimals(value: float) -> str:
+    return "?" if pd.isna(value) else f"{value:,.1f}"
+
+
+def _whole(value: float) -> str:
+    return "-" if pd.isna(value) else f"{value:,.0f}"
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training that has begun: whether a process holds its lock, since when, how far it is.
+
+    Attributes:
+        running: whether it goes on now; otherwise it was interrupted.
+        since: seconds since 1970 when it began or was taken up; None if that is unknown.
+        epochs: completed, of its checkpoint; None if it has none that can be read.
+    """
+
+    running: bool
+    since: float | None
+    epochs: int | None
+
+
+def training_of(model: str | os.PathLike[str]) -> Training | None:
+    """The state of the training that makes a model file; None if none has begun.
+
+    The lock is only looked at: one that is held shared for this moment, and never created.
+    """
+    model = Path(model)
+    checkpoint = model.parent / ".checkpoints" / model.name
+    lock = Path(f"{checkpoint}.lock")
+    running = _is_locked(lock)
+    epochs = None
+    # Whatever h5py makes of a damaged file, or of one that is replaced just now.
+    with suppress(Exception), h5py.File(checkpoint, "r") as file:
+        epochs = int(json.loads(file["state"][()])["epochs"])
+    if not running and epochs is None:
+        return None
+    since = None
+    with suppress(OSError):
+        since = Path(f"{checkpoint}.owner").stat().st_mtime
+    return Training(running, since if running else None, epochs)
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # a file system without locks
+        return False
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def status(
+    arms: Mapping[str, Mapping[str, Sequence[str]]],
+    times: Times,
+    *,
+    now: float | None = None,
+) -> pd.DataFrame:
+    """What is done of a study, a row a job.
+
+    Args:
+        arms: for each arm's name its rules, and for each rule the final file of each of its jobs.
+            Arms may share files.
+        times: of jobs that are done, or of a pilot.
+        now: seconds since 1970; None asks the clock.
+
+    Returns:
+        Columns ``arm``, ``rule``, ``file``, ``state`` (``done``; ``running``, of trainings only;
+        ``left``), ``epochs`` (completed, of a training that has begun) and ``seconds`` (that it
+        will still take; NaN if nothing is known). A file of several arms has a row in each.
+    """
+    now = time.time() if now is None else now
+    rows = []
+    known: dict[tuple[str, str], tuple[str, float, float]] = {}
+    for arm, rules in arms.items():
+        for rule, files in rules.items():
+            for file in files:
+                if (rule, file) not in known:
+                    known[rule, file] = _state(rule, file, times, now)
+                rows.append((arm, rule, file, *known[rule, file]))
+    return pd.DataFrame(rows, columns=["arm", "rule", "file", "state", "epochs", "seconds"])
+
+
+def _state(rule: str, file: str, times: Times, now: float) -> tuple[str, float, float]:
+    nan = float("nan")
+    if os.path.exists(file):
+        return "done", nan, 0.0
+    seconds = times.seconds(rule, proportion_of(file))
+    left = nan if seconds is None else seconds
+    training = training_of(file) if kind_of(rule) == "train" else None
+    if training is None:
+        return "left", nan, left
+    if training.running and training.since is not None:
+        left = max(left - max(now - training.since, 0.0), 0.0) if left == left else left
+    epochs = nan if training.epochs is None else float(training.epochs)
+    return ("running" if training.running else "left"), epochs, left
+
+
+def status_text(table: pd.DataFrame, at_once: float, times: Times) -> str:
+    """A status for reading: a line an arm, and what the whole study needs.
+
+    Args:
+        table: of :func:`status`.
+        at_once: jobs that run at once.
+        times: that the table was made with.
+    """
+    whole = table.drop_duplicates(["rule", "file"])
+    rows = [(arm, part) for arm, part in table.groupby("arm", sort=False)]
+    shown = pd.DataFrame(
+        [
+            {
+                "arm": name,
+                **{
+                    state: f"{(part['state'] == state).sum():,}"
+                    for state in ("done", "running", "left")
+                },
+                "jobs": f"{len(part):,}",
+            }
+            for name, part in [*rows, ("all (what arms share, once)", whole)]
+        ],
+        columns=["arm", "done", "running", "left", "jobs"],
+    )
+    lines = [_aligned(shown)]
+    begun = whole[(whole["state"] != "done") & whole["epochs"].notna()]
+    lines += [
+        f"{row.file}: {'at' if row.state == 'running' else 'interrupted at'} epoch {row.epochs:g}"
+        for row in begun.itertuples()
+    ]
+    unfinished = whole[whole["state"] != "done"]
+    if unfinished.empty:
+        return "\n".join([*lines, "Everything is there."])
+    unknown = unfinished[unfinished["seconds"].isna()]
+    for rule, part in unknown.groupby("rule", sort=False):
+        lines.append(f"{rule}: no time is known of {len(part):,} jobs; not in the estimate")
+    for rule in unfinished["rule"].unique():
+        if (basis := times.basis(rule)) not in (rule, None):
+            lines.append(f"{rule}: none has finished yet; its time is taken from {basis}")
+    if len(unknown) < len(unfinished):
+        left = duration(unfinished["seconds"].sum() / at_once)
+        lines.append(f"About {left} left, with {at_once:.1f} jobs at once.")
+    return "\n".join(lines)
+
+
+def duration(seconds: float) -> str:
+    """A duration in its two largest units: ``2 h 13 min``, ``8 s``."""
+    whole = round(seconds)
+    parts = []
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        n, whole = divmod(whole, size)
+        parts.append((n, unit))
+    first = next((i for i, (n, _) in enumerate(parts) if n), len(parts) - 1)
+    shown = [parts[first], *((n, unit) for n, unit in parts[first + 1 : first + 2] if n)]
+    return " ".join(f"{n} {unit}" for n, unit in shown)
