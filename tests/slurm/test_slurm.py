@@ -23,6 +23,7 @@ RESOURCES = {
 }
 TEACHERS = "results/tiny/standard/downsample_1/teachers"
 STUDENTS = "results/tiny/standard/downsample_1/students/n4/std"
+EARLIER = set()  # jobs of others
 
 
 def ask(*command):
@@ -37,6 +38,7 @@ def _slurm():
     answer = subprocess.run(["sinfo", "--noheader", "--format=%P"], capture_output=True, text=True)
     if answer.returncode or not {"cpu*", "gpu"} <= set(answer.stdout.split()):
         pytest.skip("needs the SLURM of tests/slurm/start, with partitions cpu and gpu")
+    EARLIER.update(jobs())
 
 
 def submit(folder, *arguments, **options):
@@ -48,11 +50,16 @@ def submit(folder, *arguments, **options):
     return run_snakemake(folder, changed(resources=RESOURCES), *slurm, *arguments, **options)
 
 
+def jobs():
+    """All jobs that SLURM knows, by id (`17_2` is the second of an array): partition, state, ..."""
+    rows = ask("squeue", "--states=all", "--noheader", "--format=%i|%P|%T|%k").splitlines()
+    return {job: values for job, *values in (row.split("|") for row in rows)}
+
+
 def jobs_of(rule):
-    """What SLURM knows of its jobs of one rule, by id (`17_2` is the second of an array)."""
-    rows = ask("squeue", "--states=all", "--noheader", "--format=%i|%P|%b|%T|%k|%C").splitlines()
-    jobs = {row.split("|")[0]: row.split("|")[1:] for row in rows}
-    return {job: values for job, values in jobs.items() if values[3].startswith(f"rule_{rule}_")}
+    """The jobs of one rule that these tests have submitted."""
+    own = {job: values for job, values in jobs().items() if job not in EARLIER}
+    return {job: values for job, values in own.items() if values[2].startswith(f"rule_{rule}_")}
 
 
 def describe(job):
@@ -60,7 +67,7 @@ def describe(job):
     return dict(re.findall(r"(\S+?)=(\S*)", ask("scontrol", "show", "job", job)))
 
 
-def wait_for(found, seconds=120):
+def wait_for(found, seconds=300):
     """The first true value of a function."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -71,7 +78,7 @@ def wait_for(found, seconds=120):
 
 
 def two_running_teachers():
-    running = [job for job, values in jobs_of("train_teacher").items() if values[2] == "RUNNING"]
+    running = [job for job, values in jobs_of("train_teacher").items() if values[1] == "RUNNING"]
     return running if len(running) == 2 else None
 
 
@@ -110,9 +117,9 @@ def test_members_are_an_array(cluster):
 
 def test_every_training_job_asks_for_a_gpu_and_gets_one(cluster):
     folder, _, _ = cluster
-    jobs = {**jobs_of("train_teacher"), **jobs_of("train_student")}
-    assert len(jobs) >= 4 + 2 + 1
-    for job, (partition, *_) in jobs.items():
+    training = {**jobs_of("train_teacher"), **jobs_of("train_student")}
+    assert len(training) == 4 + 2 + 1
+    for job, (partition, *_) in training.items():
         assert partition == "gpu"
         assert describe(job)["TresPerJob"] == "gres:gpu:1"
     logs = [*folder.glob("results/tiny/logs/train_*/*.log")]
@@ -133,7 +140,7 @@ def test_other_jobs_get_none(cluster):
 
 def test_jobs_ended_from_outside_are_tried_again_with_more(cluster):
     _, ended, output = cluster
-    states = {job: values[2] for job, values in jobs_of("train_teacher").items()}
+    states = {job: values[1] for job, values in jobs_of("train_teacher").items()}
     assert states[ended[0]] == "CANCELLED"
     assert states[ended[1]] in ("FAILED", "NODE_FAIL", "CANCELLED")
     again = [job for job, state in states.items() if state == "COMPLETED"]
@@ -147,7 +154,7 @@ def test_jobs_ended_from_outside_are_tried_again_with_more(cluster):
 
 def test_short_jobs_share_a_submission(cluster):
     (job,) = jobs_of("ensembles")
-    assert "aggregate_ensemble" in jobs_of("ensembles")[job][3]
+    assert jobs_of("ensembles")[job][2] == "rule_ensembles_aggregate_ensemble_distillation_data"
     assert not jobs_of("aggregate_ensemble")
 
 
