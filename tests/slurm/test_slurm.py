@@ -45,7 +45,7 @@ def submit(folder, *arguments, **options):
     """Run the workflow through SLURM, looking often so that the test is short."""
     slurm = ["--profile", str(ROOT / "profiles/slurm")]
     slurm += ["--slurm-no-account", "--slurm-status-command", "squeue"]
-    slurm += ["--slurm-init-seconds-before-status-checks", "3", "--latency-wait", "5"]
+    slurm += ["--slurm-init-seconds-before-status-checks", "10", "--latency-wait", "5"]
     slurm += ["--slurm-keep-successful-logs"]
     return run_snakemake(folder, changed(resources=RESOURCES), *slurm, *arguments, **options)
 
