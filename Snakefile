@@ -34,6 +34,8 @@ include: "rules/evaluation.smk"
 include: "rules/figures.smk"
 include: "rules/figures_augmentation.smk"
 include: "rules/figures_attribution.smk"
+include: "rules/jobs.smk"
+include: "rules/news.smk"
 
 
 localrules:
@@ -46,6 +48,8 @@ localrules:
     dynamic_augmentation,
     shift,
     attribution,
+    plan,
+    status,
 
 
 rule all:
@@ -106,8 +110,8 @@ onstart:
 
 
 onsuccess:
-    print(f"Finished: the results lie in {RESULTS}/")
+    end_of_run(log, succeeded=True)
 
 
 onerror:
-    print(f"Failed: each job's log lies in {RESULTS}/logs/")
+    end_of_run(log, succeeded=False)

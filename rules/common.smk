@@ -1,5 +1,6 @@
 """The validated config, the arms of the study, and the paths that rules share."""
 
+import copy
 import os
 import re
 import sys
@@ -28,6 +29,7 @@ from degu.sweep import (
 
 share_import_path(f"{workflow.basedir}/src")
 
+GIVEN_CONFIG = copy.deepcopy(config)
 try:
     config = validate(config, f"{workflow.basedir}/workflow/schemas/config.schema.yaml")
     ingest.preflight(config["data"], config["targets"])

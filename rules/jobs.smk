@@ -1,0 +1,67 @@
+"""News of a study: how a run has ended, and the jobs that an arm is made of."""
+
+from collections import defaultdict
+
+from degu.notify import report_run
+from degu.progress import failure_lines
+
+# Targets that print, and make nothing.
+NEWS = {"plan", "status"}
+
+
+def end_of_run(log, succeeded):
+    """Say how a run has ended, here and to Slack where that is wanted."""
+    if {job.rule.name for job in workflow.dag.jobs} <= NEWS:
+        return
+    summary = report_run(config["dataset"], succeeded=succeeded, log=log)
+    if succeeded:
+        print(f"Finished: the results lie in {RESULTS}/")
+    else:
+        print(*failure_lines(summary.failed), sep="\n")
+        print(f"Failed: each job's log lies in {RESULTS}/logs/")
+
+
+def member_jobs(folder, identity):
+    """The jobs of a member: (rule, the last file that it makes)."""
+    evoaug = identity["augmentation"] == "evoaug"
+    role = "teacher" if folder == TEACHERS else "student"
+    if "variant" in identity:
+        role, evoaug = "dynamic_student", False
+    rules = {
+        "": f"train_{role}",
+        "_aug": f"train_{role}{'_evoaug' * evoaug}",
+        "_finetune": f"finetune_{role}",
+    }
+    suffixes = stages_of(identity)
+    models = member_models(folder, identity)
+    yield from zip((rules[suffix] for suffix in suffixes), models, strict=True)
+    yield f"predict_{role}{'_evoaug' * evoaug}", member_predictions(folder, identity)
+
+
+def arm_jobs(arm):
+    """The jobs of an arm by rule, each as the last file that it makes; figures are left out."""
+    jobs = defaultdict(list)
+    members = teachers_of([arm]) + students_of([arm]) + dynamic_students_of([arm])
+    for member in members:
+        for rule, file in member_jobs(*member):
+            jobs[rule].append(file)
+    jobs["aggregate_ensemble"].append(ENSEMBLE_STD.format(**arm.wildcards))
+    jobs["distillation_data"].append(DISTILLATION.format(**arm.wildcards))
+    if SHIFT_SETTINGS["kinds"]:
+        for rule, of_role in (
+            ("predict_shift", shift_teachers),
+            ("predict_shift_student", shift_students),
+        ):
+            jobs[rule] += [path for _, path, _ in of_role([arm])]
+    if arm in ATTRIBUTION_ARMS:
+        for rule, of_role, folder in (
+            ("attribute", teachers_of, MAPS_TEACHERS),
+            ("attribute_student", students_of, MAPS_STUDENTS),
+        ):
+            jobs[rule] += [path for path, _ in maps_of(of_role([arm]), folder, METHODS)]
+    return dict(jobs)
+
+
+def arm_name(arm):
+    """A name of an arm for reading."""
+    return f"{arm.augmentation}, {arm.wildcards['proportion']} of Train, ensemble of {arm.size}"

@@ -1,0 +1,22 @@
+"""Print what the whole study needs: jobs, hours and GPU hours, by rule and partition."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from degu.progress import plan, plan_text, read_jobs, times_of
+
+params = snakemake.params
+with tempfile.TemporaryDirectory() as folder:
+    config = Path(folder) / "config.json"
+    config.write_text(json.dumps(params.overrides))
+    # A dry run of all of the study takes no lock, and makes nothing.
+    command = [sys.executable, "-m", "snakemake", "all", "--dry-run", "--forceall", "--cores", "1"]
+    command += ["--snakefile", params.snakefile, "--configfile", str(config)]
+    dry_run = subprocess.run(command, capture_output=True, text=True)
+if dry_run.returncode:
+    sys.exit(f"{dry_run.stdout}{dry_run.stderr}\nerror: the dry run failed, as said above.")
+times, rests_on = times_of(params.results, params.pilot)
+print(plan_text(plan(read_jobs(dry_run.stdout + dry_run.stderr), times)), rests_on, sep="\n\n")

@@ -1,0 +1,8 @@
+"""Print what of each arm is done, is being trained and is left, and how long that will take."""
+
+from degu.progress import at_once, read_benchmarks, status, status_text, times_of
+
+params = snakemake.params
+times, rests_on = times_of(params.results, params.pilot)
+jobs_at_once = at_once(read_benchmarks(f"{params.results}/benchmarks"))
+print(status_text(status(params.arms, times), jobs_at_once, times), rests_on, sep="\n\n")
