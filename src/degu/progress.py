@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import combinations
@@ -302,6 +303,8 @@ class Times:
     borrows the time of one that is like it (a teacher's for a student's, one without EvoAug for one
     with it), or else of the slowest rule of its kind.
 
+    ``times | others`` takes what ``times`` has no files of from others.
+
     Args:
         benchmarks: of :func:`read_benchmarks`.
         scale: training sequences of the study that is asked about, divided by those of the one that
@@ -309,14 +312,21 @@ class Times:
     """
 
     def __init__(self, benchmarks: pd.DataFrame, scale: float = 1.0) -> None:
-        self.scale = scale
         work = [
             proportion_of(job) if kind_of(rule) == "train" else 1.0
             for rule, job in zip(benchmarks["rule"], benchmarks["job"], strict=True)
         ]
         sums = benchmarks.assign(work=work).groupby("rule")[["seconds", "work"]].sum()
         rates = sums["seconds"] / sums["work"]
-        self._rates = {str(rule): float(rate) for rule, rate in rates.items()}
+        self._rates = {
+            str(rule): float(rate) * (scale if kind_of(str(rule)) == "train" else 1.0)
+            for rule, rate in rates.items()
+        }
+
+    def __or__(self, others: Times) -> Times:
+        both = copy(self)
+        both._rates = {**others._rates, **self._rates}
+        return both
 
     def basis(self, rule: str) -> str | None:
         """The rule whose files a rule's time is taken from; None if there is none of its kind."""
@@ -340,8 +350,52 @@ class Times:
         basis = self.basis(rule)
         if basis is None:
             return None
-        work = proportion * self.scale if kind_of(rule) == "train" else 1.0
-        return self._rates[basis] * work
+        return self._rates[basis] * (proportion if kind_of(rule) == "train" else 1.0)
+
+
+def times_of(
+    study: str | os.PathLike[str], pilot: str | os.PathLike[str] | None = None
+) -> tuple[Times, str]:
+    """How long a study's jobs take, by its own benchmark files and those of a pilot.
+
+    Args:
+        study, pilot: folders of results. Of the pilot those rules count that the study has not run;
+            its trainings are scaled to the study's training set where both data sets are there.
+
+    Returns:
+        The times, and lines that say what they rest on.
+    """
+    own = read_benchmarks(Path(study) / "benchmarks")
+    times = Times(own)
+    lines = [f"Times: {len(own):,} benchmark files of {study}{_epochs(study)}"]
+    if pilot is not None and Path(pilot) != Path(study):
+        others = read_benchmarks(Path(pilot) / "benchmarks")
+        sizes = [_training_size(folder) for folder in (study, pilot)]
+        scale, how = 1.0, "as they are, since the sizes of both training sets are not known"
+        if sizes[0] and sizes[1]:
+            scale = sizes[0] / sizes[1]
+            how = f"times {scale:.3g}, for {sizes[0]:,} training sequences in place of {sizes[1]:,}"
+        times = times | Times(others, scale)
+        lines.append(f"and {len(others):,} of {pilot}{_epochs(pilot)}; its trainings {how}")
+    return times, "\n".join(lines)
+
+
+def _training_size(results: str | os.PathLike[str]) -> int | None:
+    with suppress(Exception), h5py.File(Path(results) / "dataset.h5", "r") as file:
+        return len(file["Train/y"])
+    return None
+
+
+def _epochs(results: str | os.PathLike[str]) -> str:
+    """How many epochs the trainings of a study took, since time goes by them too."""
+    epochs = []
+    for path in Path(results).glob("*/downsample_*/**/*_history*.csv"):
+        with suppress(OSError), open(path, "rb") as file:
+            epochs.append(sum(1 for _ in file) - 1)
+    if not epochs:
+        return ""
+    mean = sum(epochs) / len(epochs)
+    return f" (trainings of {mean:.1f} epochs on average, {max(epochs)} at most)"
 
 
 def proportion_of(name: str) -> float:
@@ -426,7 +480,9 @@ def plan(jobs: pd.DataFrame, times: Times) -> pd.DataFrame:
         hours=("hours", lambda hours: hours.sum(min_count=1)),
     )
     table["gpu_hours"] = table["hours"] * table["gpu"]
-    table["basis"] = [times.basis(rule) for rule in table["rule"]]
+    # As objects: pandas 3 would make NaN of a None among texts.
+    basis = [times.basis(rule) for rule in table["rule"]]
+    table["basis"] = pd.Series(basis, table.index, dtype=object)
     return table
 
 
@@ -455,18 +511,30 @@ def plan_text(table: pd.DataFrame) -> str:
             f"{name}: {row['jobs']:,.0f} jobs, {row['hours']:,.1f} hours of jobs, "
             f"{row['gpu_hours']:,.1f} GPU hours"
         )
-    notes = table[["rule", "basis", "longest", "limit"]]
-    for rule, basis, longest, limit in notes.itertuples(index=False, name=None):
-        if basis is None:
-            lines.append(f"{rule}: no time is known; not in the sums")
-        elif basis != rule:
-            lines.append(f"{rule}: the pilot has none; taken from {basis}")
+    limits = table[["rule", "longest", "limit"]]
+    for rule, longest, limit in limits.itertuples(index=False, name=None):
         if longest > limit:
             lines.append(
                 f"{rule}: a job would take {longest:,.0f} minutes, more than its limit; raise "
                 "`runtime` of its stage under `resources`"
             )
-    return "\n".join(lines)
+    return "\n".join(lines + _borrowed(dict(zip(table["rule"], table["basis"], strict=True))))
+
+
+def _borrowed(basis: Mapping[str, str | None]) -> list[str]:
+    """What is to be known of rules that have no times of their own."""
+    borrowers: dict[str | None, list[str]] = {}
+    for rule, source in basis.items():
+        if source != rule:
+            borrowers.setdefault(source, []).append(rule)
+    if basis and set(borrowers) == {None} and set(basis) == set(borrowers[None]):
+        return ["No job has been timed yet: run a small study, and name it as `pilot`."]
+    return [
+        f"no times are known, and none counted, of {', '.join(rules)}"
+        if source is None
+        else f"times of {source} stand for {', '.join(rules)}, which have none yet"
+        for source, rules in borrowers.items()
+    ]
 
 
 def _aligned(table: pd.DataFrame) -> str:
@@ -483,7 +551,7 @@ def _aligned(table: pd.DataFrame) -> str:
 
 
 def _decimals(value: float) -> str:
-    return "?" if pd.isna(value) else f"{value:,.1f}"
+    return "?" if pd.isna(value) else f"{value:,.{1 if value >= 10 else 2}f}"
 
 
 def _whole(value: float) -> str:
@@ -608,26 +676,20 @@ def status_text(table: pd.DataFrame, at_once: float, times: Times) -> str:
                 },
                 "jobs": f"{len(part):,}",
             }
-            for name, part in [*rows, ("all (what arms share, once)", whole)]
+            for name, part in [*rows, ("all", whole)]
         ],
         columns=["arm", "done", "running", "left", "jobs"],
     )
     lines = [_aligned(shown)]
-    begun = whole[(whole["state"] != "done") & whole["epochs"].notna()]
-    lines += [
-        f"{row.file}: {'at' if row.state == 'running' else 'interrupted at'} epoch {row.epochs:g}"
-        for row in begun.itertuples()
-    ]
+    begun = whole.loc[whole["epochs"].notna(), ["file", "state", "epochs"]]
+    for file, state, epochs in begun.itertuples(index=False, name=None):
+        verb = "has finished" if state == "running" else "was interrupted after"
+        lines.append(f"{file} {verb} epoch {epochs:g}")
     unfinished = whole[whole["state"] != "done"]
     if unfinished.empty:
         return "\n".join([*lines, "Everything is there."])
-    unknown = unfinished[unfinished["seconds"].isna()]
-    for rule, part in unknown.groupby("rule", sort=False):
-        lines.append(f"{rule}: no time is known of {len(part):,} jobs; not in the estimate")
-    for rule in unfinished["rule"].unique():
-        if (basis := times.basis(rule)) not in (rule, None):
-            lines.append(f"{rule}: none has finished yet; its time is taken from {basis}")
-    if len(unknown) < len(unfinished):
+    lines += _borrowed({rule: times.basis(rule) for rule in unfinished["rule"].unique()})
+    if unfinished["seconds"].notna().any():
         left = duration(unfinished["seconds"].sum() / at_once)
         lines.append(f"About {left} left, with {at_once:.1f} jobs at once.")
     return "\n".join(lines)
