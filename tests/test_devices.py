@@ -302,6 +302,15 @@ def test_a_gpu_that_tensorflow_does_not_see(machine, tmp_path, required):
     assert process.returncode == (1 if required else 0), log
 
 
+def test_every_job_with_tensorflow_claims_its_device_first(root):
+    scripts = [path.read_text() for path in sorted((root / "workflow/scripts").glob("*.py"))]
+    scripts = [text for text in scripts if "set_compute_threads(" in text]
+    assert len(scripts) == 9
+    line = 'claim(snakemake.resources.gpu, required=snakemake.config["require_gpu"])'
+    for text in scripts:
+        assert 0 < text.find(line) < text.find("    set_compute_threads(")
+
+
 def test_it_is_too_late_once_tensorflow_is_imported(machine, tmp_path):
     code = "import sys; sys.modules['tensorflow'] = 1\nimport degu.devices as d\n"
     process = run_python(code + "d.claim(0, required=False)", cwd=tmp_path, **machine())
