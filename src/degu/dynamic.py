@@ -151,6 +151,10 @@ class DynamicStudent(keras.Model):
         self._label = ensemble_labels(teachers, uncertainty)
         self.built = student.built
 
+    def identity(self) -> tuple[Any, ...]:
+        """What decides how it trains (:func:`degu.fingerprint.fingerprint`), teachers included."""
+        return self.student, self._label
+
     def call(self, x: Any, training: bool | None = None) -> Any:
         """The student's output."""
         return self.student(x, training=training)

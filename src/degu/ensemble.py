@@ -6,7 +6,6 @@ ensembles (Lakshminarayanan, Pritzel & Blundell, NeurIPS 2017) without adversari
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import json
 import operator
@@ -14,19 +13,21 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import BuiltinFunctionType, CodeType, FunctionType
 from typing import Any, NamedTuple
 
 import h5py
 import keras
 import numpy as np
 
+from degu.checkpoint import Checkpoint, checkpoint_path, training_lock
+from degu.fingerprint import FINGERPRINT, fingerprint
 from degu.metrics import eval_classification, eval_regression
-from degu.models.identity import architecture_config, nameless_config, reseed
+from degu.models.identity import architecture_config, reseed
 from degu.sweep import derive_seed
 from degu.training import (
     PREDICT_BATCH_SIZE,
     TrainFun,
+    build_weights,
     fresh_optimizer,
     predict,
     save_weights,
@@ -35,7 +36,6 @@ from degu.training import (
 from degu.uncertainty import ensemble_mean, uncertainty_logvar
 
 Results = dict[str, np.ndarray]
-FINGERPRINT = "degu_fingerprint"
 
 
 class EnsemblePrediction(NamedTuple):
@@ -199,7 +199,9 @@ class DEGU:
             optimizer, loss: with both None each member is compiled like the given model.
             validation_data: (x, y).
             resume: reuse a saved member if it was trained on the same data with the same settings;
-                one that was not is trained again.
+                one that was not is trained again. Of an ensemble with a seed, the member whose
+                training was killed is taken up after its last epoch, if ``train_fun`` has the
+                argument ``checkpoint`` of :func:`degu.training.standard_train_fun`.
             train_kwargs: passed to ``train_fun`` (epochs, batch_size, ...).
 
         Returns:
@@ -219,7 +221,7 @@ class DEGU:
         initial: list[np.ndarray] = []
         for i in range(1, self.num_ensemble + 1):
             member = self._new_member(i)
-            _build(member, x)
+            build_weights(member, x)
             weights = [np.array(w) for w in member.get_weights()]
             if i == 1:
                 initial = weights
@@ -228,40 +230,76 @@ class DEGU:
                     f"Members 1 and {i} begin with the same weights, so the ensemble would have no "
                     "spread: take constants and fixed random numbers out of the initialisers."
                 )
-            prefix = None if save_prefix is None else f"{save_prefix}_{i}"
-            path = None if prefix is None else Path(f"{prefix}.weights.h5")
-            fingerprint = None
-            if path is not None:
-                data, settings = (x, y, validation_data), (train_fun, optimizer, loss, train_kwargs)
-                compiled = member.get_compile_config() if member.compiled else None
-                architecture = architecture_config(member)
-                fingerprint = _fingerprint([self.seed, i, architecture, compiled, *data, *settings])
-            history = _load_member(member, path, fingerprint) if resume and path else None
-            if history is None:
-                if train_kwargs.get("verbose", 1):
-                    print(f"member {i}/{self.num_ensemble}", file=sys.stderr, flush=True)
-                kwargs = dict(train_kwargs)
-                if self.seed is not None and "seed" in inspect.signature(train_fun).parameters:
-                    kwargs.setdefault("seed", self._seed("order", i))
-                history = _as_history(
-                    train_fun(
-                        member,
-                        x,
-                        y,
-                        validation_data=validation_data,
-                        save_prefix=prefix,
-                        # One optimizer serves one model, whatever the train_fun does with it.
-                        optimizer=fresh_optimizer(optimizer),
-                        loss=loss,
-                        **kwargs,
-                    )
-                )
-                if path is not None:
-                    _save_member(member, path, fingerprint, history)
+            data, settings = (x, y, validation_data), (train_fun, optimizer, loss, train_kwargs)
+            if save_prefix is None:
+                history = self._train_member(i, member, data, settings, None)
+            else:
+                history = self._saved_member(i, member, data, settings, save_prefix, resume)
             members.append(member)
             histories.append(history)
         self.members = members
         return histories
+
+    def _saved_member(
+        self,
+        i: int,
+        member: keras.Model,
+        data: Any,
+        settings: Any,
+        save_prefix: str | os.PathLike[str],
+        resume: bool,
+    ) -> dict[str, list[float]]:
+        """Train and save a member, or load it; one process at a time."""
+        prefix = f"{save_prefix}_{i}"
+        path = Path(f"{prefix}.weights.h5")
+        compiled = member.get_compile_config() if member.compiled else None
+        architecture = architecture_config(member)
+        identity = fingerprint([self.seed, i, architecture, compiled, *data, *settings])
+        checkpoint = Checkpoint(checkpoint_path(path))
+        with training_lock(path):
+            if not resume:
+                checkpoint.remove()
+            history = _load_member(member, path, identity) if resume else None
+            if history is None:
+                # Without a seed, or settings that can be compared, it could not be known again.
+                kept = None if self.seed is None or identity is None else checkpoint
+                history = self._train_member(i, member, data, settings, prefix, kept)
+                _save_member(member, path, identity, history)
+            checkpoint.remove()
+        return history
+
+    def _train_member(
+        self,
+        i: int,
+        member: keras.Model,
+        data: Any,
+        settings: Any,
+        prefix: str | None,
+        checkpoint: Checkpoint | None = None,
+    ) -> dict[str, list[float]]:
+        x, y, validation_data = data
+        train_fun, optimizer, loss, train_kwargs = settings
+        if train_kwargs.get("verbose", 1):
+            print(f"member {i}/{self.num_ensemble}", file=sys.stderr, flush=True)
+        kwargs = dict(train_kwargs)
+        takes = inspect.signature(train_fun).parameters
+        if self.seed is not None and "seed" in takes:
+            kwargs.setdefault("seed", self._seed("order", i))
+        if checkpoint is not None and "checkpoint" in takes and "steps_per_epoch" not in kwargs:
+            kwargs.setdefault("checkpoint", checkpoint)
+        return _as_history(
+            train_fun(
+                member,
+                x,
+                y,
+                validation_data=validation_data,
+                save_prefix=prefix,
+                # One optimizer serves one model, whatever the train_fun does with it.
+                optimizer=fresh_optimizer(optimizer),
+                loss=loss,
+                **kwargs,
+            )
+        )
 
     def member_predictions(self, x: Any, batch_size: int = PREDICT_BATCH_SIZE) -> np.ndarray:
         """Predictions of every member, (M, N, T...)."""
@@ -430,46 +468,6 @@ class DEGU:
         return new_member(self.model, self._seed("member", i))
 
 
-def _fingerprint(settings: Any) -> str | None:
-    """Hash of all that decides what a trained member is; None if something has no identity."""
-    try:
-        text = json.dumps(_identity(settings), sort_keys=True)
-    except (TypeError, ValueError, RecursionError):
-        return None
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _identity(value: Any) -> Any:
-    """What a value is, for JSON: the same in every process, different if the value differs."""
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, Mapping):
-        return sorted(([str(k), _identity(v)] for k, v in value.items()), key=lambda item: item[0])
-    if isinstance(value, (list, tuple)):
-        return [_identity(item) for item in value]
-    if isinstance(value, CodeType):
-        return [value.co_code.hex(), _identity(value.co_consts), list(value.co_names)]
-    name = getattr(value, "__qualname__", None) or type(value).__qualname__
-    if isinstance(value, FunctionType):
-        cells = [cell.cell_contents for cell in value.__closure__ or ()]
-        parts = value.__code__, value.__defaults__, value.__kwdefaults__, cells
-        return [name, _identity(parts)]
-    if isinstance(value, (type, BuiltinFunctionType)):
-        return name
-    if hasattr(value, "get_config"):
-        return [name, _identity(nameless_config(value))]
-    if hasattr(value, "__array__"):
-        array = np.ascontiguousarray(value)
-        if array.dtype.hasobject:
-            raise TypeError(f"{name} holds objects")
-        digest = hashlib.sha256(f"{array.shape}{array.dtype}".encode())
-        digest.update(array.data)
-        return digest.hexdigest()
-    return [name, _identity(vars(value))]
-
-
 def _twins(first: list[np.ndarray], second: list[np.ndarray]) -> bool:
     """Whether all weights that vary within themselves are equal in both."""
     random = [(a, b) for a, b in zip(first, second, strict=True) if a.size > 1 and np.ptp(a) > 0]
@@ -504,12 +502,6 @@ def _as_history(history: Any) -> dict[str, list[float]]:
             f"The train_fun returned a {type(history).__name__}, where a dict of lists is needed."
         )
     return dict(history)
-
-
-def _build(model: keras.Model, x: Any) -> None:
-    """Give a model its weights if it waits for its first batch with them."""
-    if not model.built:
-        predict(model, keras.tree.map_structure(lambda array: array[:1], x))
 
 
 def _check_shapes(

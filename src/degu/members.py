@@ -4,21 +4,101 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
 from degu import models
-from degu.dataset import SPLITS, read_split
+from degu.cards import Card
+from degu.checkpoint import Checkpoint, History, checkpoint_path, training_lock
+from degu.dataset import SPLITS, open_hdf5, read_split
 from degu.dynamic import DynamicStudent, Variant, beside, mode_augmentation
 from degu.ensemble import new_member
-from degu.errors import InputError
+from degu.errors import DivergedError, InputError
+from degu.fingerprint import FINGERPRINT
 from degu.heads import Heads
-from degu.training import Augment, head_errors, predict, standard_train_fun
+from degu.predictions import constant_heads
+from degu.training import (
+    Augment,
+    head_errors,
+    load_model,
+    predict,
+    read_history,
+    save_history,
+    save_model,
+    standard_train_fun,
+)
 
 Data = tuple[np.ndarray, np.ndarray]
+Path_ = str | os.PathLike[str]
+
+
+class Session:
+    """The training of one model file and its history, as :func:`training_session` gives it.
+
+    Attributes:
+        checkpoint: for the functions of this module that train. If another process has made the
+            files from the same weights, data and settings, they take the model from there.
+        tracking: folder for TensorBoard's curves of this training, or None.
+    """
+
+    def __init__(self, model: Path_, history: Path_, tracking: Path_ | None = None) -> None:
+        self._model, self._history = Path(model), Path(history)
+        self._taken = False
+        self.checkpoint = Checkpoint(checkpoint_path(model), self._take)
+        self.tracking = tracking
+
+    def save(self, model: keras.Model, history: History, card: Card) -> None:
+        """Write both files, the model last, and delete the checkpoint."""
+        if not self._taken:
+            save_history(history, self._history)
+            save_model(model, self._model, card, self.checkpoint.fingerprint)
+        self.checkpoint.remove()
+
+    def _take(self, model: keras.Model, fingerprint: str) -> History | None:
+        if not (self._model.exists() and self._history.exists()):
+            return None
+        try:
+            with open_hdf5(self._model) as file:
+                if file.attrs.get(FINGERPRINT) != fingerprint:
+                    return None
+            made, _ = load_model(self._model)
+            history = read_history(self._history)
+        except InputError:
+            return None
+        model.set_weights(made.get_weights())
+        print(f"{self._model} has been made meanwhile; it stays as it is.", file=sys.stderr)
+        self._taken = True
+        return history
+
+
+@contextmanager
+def training_session(
+    model: Path_, history: Path_, config: Mapping[str, Any] | None = None
+) -> Iterator[Session]:
+    """Hold the lock of a model file while it is trained and saved.
+
+    Args:
+        model, history: the files to make, by :meth:`Session.save`.
+        config: the study's, whose ``tracking`` says whether there are curves for TensorBoard:
+            those of ``results/{dataset}/{...}/1_DeepSTARR.h5`` go to
+            ``results/{dataset}/tensorboard/{...}/1_DeepSTARR``.
+
+    Example:
+        >>> with training_session("1_DeepSTARR.h5", "1_history.csv") as session:
+        ...     trained = train_member(..., checkpoint=session.checkpoint)
+        ...     session.save(*trained, card)
+    """
+    tracking = None
+    if config is not None and config.get("tracking") == "tensorboard":
+        results = Path("results", config["dataset"])
+        tracking = results / "tensorboard" / Path(model).relative_to(results).with_suffix("")
+    with training_lock(model, history):
+        yield Session(model, history, tracking)
 
 
 def train_member(
@@ -30,6 +110,8 @@ def train_member(
     seed: int,
     settings: Mapping[str, Any],
     augment: Augment | None = None,
+    checkpoint: Path_ | Checkpoint | None = None,
+    tracking: Path_ | None = None,
 ) -> tuple[keras.Model, dict[str, list[float]]]:
     """Train a teacher or a student from its seed.
 
@@ -39,14 +121,25 @@ def train_member(
         train, validation: (x (N, L, 4), y (N, heads)).
         seed: of the weights, the dropout, the order of sequences and their augmentation.
         settings: the config's ``training`` or ``student_training``.
-        augment: see :func:`degu.training.standard_train_fun`.
+        augment, checkpoint, tracking: see :func:`degu.training.standard_train_fun`.
 
     Returns:
         The model with its best weights, and its history.
+
+    Raises:
+        DivergedError: if the loss is no longer finite, or a head has learned nothing.
     """
     model = _untrained(architecture, heads, train[0], seed)
     history = fit_member(
-        model, heads, train, validation, seed=seed, settings=settings, augment=augment
+        model,
+        heads,
+        train,
+        validation,
+        seed=seed,
+        settings=settings,
+        augment=augment,
+        checkpoint=checkpoint,
+        tracking=tracking,
     )
     return model, history
 
@@ -62,6 +155,8 @@ def train_dynamic_member(
     augmentation: Mapping[str, Any],
     seed: int,
     settings: Mapping[str, Any],
+    checkpoint: Path_ | Checkpoint | None = None,
+    tracking: Path_ | None = None,
 ) -> tuple[keras.Model, dict[str, list[float]]]:
     """Train a student from its seed on batches that its teachers label as they come.
 
@@ -96,6 +191,8 @@ def train_dynamic_member(
         seed=seed,
         settings=settings,
         augment=beside(augment) if variant.append else augment,
+        checkpoint=checkpoint,
+        tracking=tracking,
     )
     return student, history
 
@@ -108,6 +205,8 @@ def finetune_member(
     *,
     seed: int,
     settings: Mapping[str, Any],
+    checkpoint: Path_ | Checkpoint | None = None,
+    tracking: Path_ | None = None,
 ) -> tuple[keras.Model, dict[str, list[float]]]:
     """Train a model further; the given one stays as it is. Arguments as for :func:`train_member`.
 
@@ -115,7 +214,17 @@ def finetune_member(
     """
     tuned = new_member(model, seed)
     tuned.set_weights(model.get_weights())
-    return tuned, fit_member(tuned, heads, train, validation, seed=seed, settings=settings)
+    history = fit_member(
+        tuned,
+        heads,
+        train,
+        validation,
+        seed=seed,
+        settings=settings,
+        checkpoint=checkpoint,
+        tracking=tracking,
+    )
+    return tuned, history
 
 
 def fit_member(
@@ -127,6 +236,8 @@ def fit_member(
     seed: int,
     settings: Mapping[str, Any],
     augment: Augment | None = None,
+    checkpoint: Path_ | Checkpoint | None = None,
+    tracking: Path_ | None = None,
 ) -> dict[str, list[float]]:
     """Fit a model in place; returns its history.
 
@@ -140,7 +251,7 @@ def fit_member(
         file=sys.stderr,
         flush=True,
     )
-    return standard_train_fun(
+    history = standard_train_fun(
         model,
         *train,
         validation_data=validation,
@@ -150,8 +261,25 @@ def fit_member(
         metrics=head_errors(heads),
         seed=seed,
         augment=augment,
+        checkpoint=checkpoint,
+        tracking=tracking,
         **settings,
     )
+    _check_learned(model, heads, train[1], validation[0])
+    return history
+
+
+def _check_learned(model: keras.Model, heads: Heads, y: np.ndarray, x: np.ndarray) -> None:
+    """Refuse a model that predicts one number where its targets differ."""
+    constant = constant_heads(predict(model, x), heads) if len(x) > 1 else ()
+    columns = zip(heads.columns, np.ptp(y, axis=0), strict=True)
+    unlearned = [name for name, spread in columns if name in constant and spread > 0]
+    if unlearned:
+        raise DivergedError(
+            f"{', '.join(unlearned)}: the trained model predicts one number for every validation "
+            "sequence, so it has learned nothing; lower the learning rate or choose another seed "
+            '(docs/guide.md, "A model that learns nothing").'
+        )
 
 
 def predict_splits(

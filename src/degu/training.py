@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import h5py
@@ -16,12 +17,15 @@ import keras
 import numpy as np
 import pandas as pd
 
-from degu.cards import Card
+from degu.cards import Card, package_versions
+from degu.checkpoint import Checkpoint, KeepState
 from degu.dataset import open_hdf5
-from degu.errors import DivergedError, InputError
+from degu.errors import DeguError, DivergedError, InputError
 from degu.files import atomic_path, write_csv
+from degu.fingerprint import FINGERPRINT
 from degu.heads import Heads
 from degu.models.identity import architecture_sha256
+from degu.stages import STAGES
 from degu.sweep import derive_seed
 
 TrainFun = Callable[..., dict[str, list[float]]]
@@ -180,6 +184,8 @@ def standard_train_fun(
     augment: Augment | None = None,
     metrics: Sequence[Any] | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
+    tracking: str | os.PathLike[str] | None = None,
     verbose: int = 1,
     **fit_kwargs: Any,
 ) -> dict[str, list[float]]:
@@ -209,6 +215,14 @@ def standard_train_fun(
             :class:`degu.augment.Augmenter`; validation sequences stay as they are.
         metrics: for ``compile``; ignored where the model's own compile is kept.
         callbacks: more Keras callbacks.
+        checkpoint: a file that holds the state of this training after every epoch, so that one that
+            was killed and is started again continues from there, to the same weights and history,
+            bit for bit on a CPU. It needs a ``seed``. It belongs to one training, by the content of
+            all that decides it: weights, data, settings, versions, threads; one of another training
+            is replaced. Delete it when the result is saved: until then a new start takes the best
+            weights from it. ``callbacks`` of one's own must not depend on earlier epochs; see
+            :class:`degu.checkpoint.KeepState`.
+        tracking: folder for TensorBoard's curves; they change no result.
         verbose: 0 is silent, 1 writes a line an epoch to stderr.
         fit_kwargs: passed to ``model.fit``.
 
@@ -216,9 +230,15 @@ def standard_train_fun(
         History: a list with a number an epoch for ``loss``, ``val_loss``, ``learning_rate``, ...
 
     Raises:
-        ValueError: if x and y differ in length, or the model has no compile to keep.
+        ValueError: if x and y differ in length, the model has no compile to keep, or a checkpoint
+            could not be continued exactly.
         DivergedError: if the loss is no longer finite.
+        DeguError: if the checkpoint cannot be written.
     """
+    if checkpoint is not None and seed is None:
+        raise ValueError("A training with a checkpoint needs a seed, to go on as it began.")
+    if checkpoint is not None and "steps_per_epoch" in fit_kwargs:
+        raise ValueError("With a checkpoint every epoch is a whole one: leave out steps_per_epoch.")
     if optimizer is None and loss is None:
         if not model.compiled:
             raise ValueError("The model is not compiled: compile it, or give optimizer and loss.")
@@ -243,28 +263,101 @@ def standard_train_fun(
         getattr(model.optimizer, "_learning_rate", None),
         keras.optimizers.schedules.LearningRateSchedule,
     )
-    history = model.fit(
-        batches,
-        validation_data=(
-            None if validation_data is None else Batches(*validation_data, PREDICT_BATCH_SIZE)
-        ),
-        epochs=epochs,
-        shuffle=False,
-        verbose=0,
-        callbacks=[
-            BeginEpoch(batches),
-            _StopOnDivergence(),
-            # Restores the best weights at the end whether or not it stopped early.
-            keras.callbacks.EarlyStopping(monitor, patience=patience, restore_best_weights=True),
-            *([] if scheduled else [plateau]),
-            *([EpochLog(epochs, batches.n)] if verbose else []),
-            *callbacks,
-        ],
-        **fit_kwargs,
-    )
+    stateful = [
+        # Restores the best weights at the end whether or not it stopped early.
+        keras.callbacks.EarlyStopping(monitor, patience=patience, restore_best_weights=True),
+        *([] if scheduled else [plateau]),
+        *callbacks,
+    ]
+    observers: list[keras.callbacks.Callback] = [EpochLog(epochs, batches.n)] if verbose else []
+    if tracking is not None:
+        from degu.tracking import tensorboard_callback
+
+        observers.append(tensorboard_callback(tracking))
+    keeper = None
+    if checkpoint is not None:
+        build_weights(model, x)
+        checkpoint = Checkpoint.at(checkpoint)
+        data = x, y, validation_data, sample_weight
+        order = seed, shuffle, batch_size, augment
+        schedule = epochs, stateful, fit_kwargs
+        columns = [str(getattr(metric, "name", metric)) for metric in metrics or []]
+        environment = STAGES["train"], package_versions(), _compute_threads()
+        checkpoint.identify(
+            [environment, model, _compile_settings(model), data, order, schedule, columns]
+        )
+        finished = checkpoint.finished(model)
+        if finished is not None:
+            return finished
+        if checkpoint.fingerprint is not None:
+            keeper = KeepState(checkpoint, stateful)
+    if keeper is not None and keeper.state.epochs:
+        done, stopped = keeper.state.epochs, keeper.state.stopped
+        fit_kwargs = {**fit_kwargs, "initial_epoch": done}
+        if verbose:
+            end = "had ended" if stopped or done == epochs else "continues"
+            print(f"training {end} after epoch {done} of {epochs}", file=sys.stderr, flush=True)
+        epochs = done if stopped else epochs
+    try:
+        history = model.fit(
+            batches,
+            validation_data=(
+                None if validation_data is None else Batches(*validation_data, PREDICT_BATCH_SIZE)
+            ),
+            epochs=epochs,
+            shuffle=False,
+            verbose=0,
+            callbacks=[
+                BeginEpoch(batches),
+                _StopOnDivergence(),
+                *stateful,
+                *observers,
+                keras.callbacks.History(),
+                *([] if keeper is None else [keeper]),
+            ],
+            **fit_kwargs,
+        )
+    except DeguError:
+        raise
+    except BaseException:
+        if keeper is not None and keeper.state.epochs:
+            print(
+                f"a new start will continue after epoch {keeper.state.epochs} of {epochs}",
+                file=sys.stderr,
+                flush=True,
+            )
+        raise
     if save_prefix is not None:
         save_weights(model, f"{save_prefix}.weights.h5")
     return {name: [float(v) for v in values] for name, values in history.history.items()}
+
+
+def build_weights(model: keras.Model, x: Any) -> None:
+    """Give a model its weights if it waits for its first batch with them."""
+    if not model.built:
+        predict(model, keras.tree.map_structure(lambda array: array[:1], x))
+
+
+def _compile_settings(model: keras.Model) -> list[Any]:
+    """What a model was compiled with, but for metrics, which change no weights."""
+    # A loss of one's own is in no config; weights of losses are in nothing else.
+    config = model.get_compile_config()
+    config = {
+        key: config[key] for key in config if key not in ("loss", "metrics", "weighted_metrics")
+    }
+    state = [keras.ops.convert_to_numpy(variable) for variable in model.optimizer.variables]
+    return [model.optimizer, state, model.loss, config]
+
+
+def _compute_threads() -> tuple[int, int]:
+    """TensorFlow's threads within and between operations; left to itself, it takes every core."""
+    import tensorflow as tf
+
+    threading, cores = tf.config.threading, len(os.sched_getaffinity(0))
+    return (
+        threading.get_intra_op_parallelism_threads() or cores,
+        threading.get_inter_op_parallelism_threads() or cores,
+    )
 
 
 @dataclass(frozen=True)
@@ -321,6 +414,8 @@ class EvoAugTraining:
         loss: Any = None,
         *,
         seed: int | None = None,
+        checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
+        tracking: str | os.PathLike[str] | None = None,
         verbose: int = 1,
         **fit_kwargs: Any,
     ) -> dict[str, list[float]]:
@@ -329,12 +424,24 @@ class EvoAugTraining:
         Args:
             save_prefix: the weights are saved once, after the second phase.
             optimizer, loss: of both phases; with both None the model's own compile is kept.
+            checkpoint: each phase has its own, ``{checkpoint}.augmented`` and
+                ``{checkpoint}.finetuning``.
+            tracking: each phase has curves of its own, in folders named likewise.
             fit_kwargs: for both phases, but ``epochs`` is the first one's.
 
         Returns:
             The history of both phases, one after the other. ``finetuning`` is 0 for an epoch of the
             first and 1 for one of the second; what a phase does not measure is NaN.
         """
+
+        def files(phase: str) -> dict[str, Any]:
+            return {
+                "checkpoint": None
+                if checkpoint is None
+                else Checkpoint.at(checkpoint).phase(phase),
+                "tracking": None if tracking is None else Path(tracking) / phase,
+            }
+
         augmented = standard_train_fun(
             model,
             x,
@@ -345,6 +452,7 @@ class EvoAugTraining:
             loss,
             seed=seed,
             augment=self.augment,
+            **files("augmented"),
             verbose=verbose,
             **fit_kwargs,
         )
@@ -361,6 +469,7 @@ class EvoAugTraining:
             validation_data,
             save_prefix,
             seed=None if seed is None else derive_seed(seed, "finetuning"),
+            **files("finetuning"),
             verbose=verbose,
             **{**fit_kwargs, "epochs": self.finetune_epochs},
         )
@@ -417,19 +526,27 @@ def save_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
         model.save_weights(temporary, overwrite=True)
 
 
-def save_model(model: keras.Model, path: str | os.PathLike[str], card: Card) -> None:
+def save_model(
+    model: keras.Model,
+    path: str | os.PathLike[str],
+    card: Card,
+    fingerprint: str | None = None,
+) -> None:
     """Save a whole model, uncompiled, with its card; ``keras.models.load_model(path)`` opens it.
 
     Args:
         model: functional or Sequential, of built-in layers (:func:`degu.models.check_portable`).
         path: ends in ``.h5``.
         card: what the model is.
+        fingerprint: of the training that made it, if that had a checkpoint.
     """
     with atomic_path(path) as temporary, _quiet("absl"):
         # A compiled model's loss, stored by name, keeps Keras 3 from loading an .h5 file.
         model.save(temporary, include_optimizer=False)
         with h5py.File(temporary, "r+") as file:
             replace(card, architecture_sha256=architecture_sha256(model)).write(file.attrs)
+            if fingerprint is not None:
+                file.attrs[FINGERPRINT] = fingerprint
 
 
 @contextmanager
@@ -469,3 +586,12 @@ def save_history(history: Mapping[str, Sequence[float]], path: str | os.PathLike
     table = pd.DataFrame(dict(history))
     table.insert(0, "epoch", np.arange(1, len(table) + 1))
     write_csv(table, path)
+
+
+def read_history(path: str | os.PathLike[str]) -> dict[str, list[float]]:
+    """What :func:`save_history` wrote; InputError if it is no such file."""
+    try:
+        table = pd.read_csv(path, float_precision="round_trip").drop(columns="epoch")
+        return {str(name): table[name].astype(float).tolist() for name in table}
+    except (ValueError, KeyError, OSError) as error:
+        raise InputError(f"{path} is no training history ({error}); delete it.") from error

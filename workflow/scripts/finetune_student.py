@@ -1,8 +1,10 @@
 """Fine-tune one student on its targets as they are, after training on augmented sequences."""
 
+from degu.devices import claim
 from degu.runtime import job_log, set_compute_threads
 
 with job_log(snakemake.log[0]):
+    claim(snakemake.resources.gpu, required=snakemake.config["require_gpu"])
     set_compute_threads(snakemake.params.compute_threads)
 
     from dataclasses import replace
@@ -10,8 +12,8 @@ with job_log(snakemake.log[0]):
     from degu.cards import member_identity
     from degu.dataset import read_info
     from degu.distillation import read_lessons
-    from degu.members import finetune_member
-    from degu.training import load_model, save_history, save_model
+    from degu.members import finetune_member, training_session
+    from degu.training import load_model
 
     sha256 = read_info(snakemake.input.dataset).sha256
     train, validation = read_lessons(
@@ -24,13 +26,17 @@ with job_log(snakemake.log[0]):
         dataset_sha256=sha256,
         heads=train.heads,
     )
-    tuned, history = finetune_member(
-        model,
-        card.heads,
-        (train.x, train.y),
-        (validation.x, validation.y),
-        seed=snakemake.params.seed,
-        settings=snakemake.params.training,
-    )
-    save_history(history, snakemake.output.history)
-    save_model(tuned, snakemake.output.model, replace(card, seed=snakemake.params.seed))
+    with training_session(
+        snakemake.output.model, snakemake.output.history, snakemake.config
+    ) as session:
+        tuned, history = finetune_member(
+            model,
+            card.heads,
+            (train.x, train.y),
+            (validation.x, validation.y),
+            seed=snakemake.params.seed,
+            settings=snakemake.params.training,
+            checkpoint=session.checkpoint,
+            tracking=session.tracking,
+        )
+        session.save(tuned, history, replace(card, seed=snakemake.params.seed))

@@ -1,8 +1,10 @@
 """Fine-tune one teacher on its arm's subset as it is, after training on augmented sequences."""
 
+from degu.devices import claim
 from degu.runtime import job_log, set_compute_threads
 
 with job_log(snakemake.log[0]):
+    claim(snakemake.resources.gpu, required=snakemake.config["require_gpu"])
     set_compute_threads(snakemake.params.compute_threads)
 
     from dataclasses import replace
@@ -12,8 +14,8 @@ with job_log(snakemake.log[0]):
     from degu.cards import member_identity
     from degu.dataset import read_info, read_split
     from degu.heads import Heads
-    from degu.members import finetune_member
-    from degu.training import load_model, save_history, save_model
+    from degu.members import finetune_member, training_session
+    from degu.training import load_model
 
     info = read_info(snakemake.input.dataset)
     train = read_split(snakemake.input.dataset, "Train", rows=np.load(snakemake.input.subset))
@@ -25,13 +27,17 @@ with job_log(snakemake.log[0]):
         dataset_sha256=info.sha256,
         heads=Heads(info.targets),
     )
-    tuned, history = finetune_member(
-        model,
-        card.heads,
-        (train.x, train.y),
-        (validation.x, validation.y),
-        seed=snakemake.params.seed,
-        settings=snakemake.params.training,
-    )
-    save_history(history, snakemake.output.history)
-    save_model(tuned, snakemake.output.model, replace(card, seed=snakemake.params.seed))
+    with training_session(
+        snakemake.output.model, snakemake.output.history, snakemake.config
+    ) as session:
+        tuned, history = finetune_member(
+            model,
+            card.heads,
+            (train.x, train.y),
+            (validation.x, validation.y),
+            seed=snakemake.params.seed,
+            settings=snakemake.params.training,
+            checkpoint=session.checkpoint,
+            tracking=session.tracking,
+        )
+        session.save(tuned, history, replace(card, seed=snakemake.params.seed))

@@ -1,17 +1,19 @@
 """Train one student on sequences that are augmented on the fly and labelled by its ensemble."""
 
+from degu.devices import claim
 from degu.runtime import job_log, set_compute_threads
 
 with job_log(snakemake.log[0]):
+    claim(snakemake.resources.gpu, required=snakemake.config["require_gpu"])
     set_compute_threads(snakemake.params.compute_threads)
 
     from degu.cards import Card, member_identity
     from degu.dataset import read_info
     from degu.distillation import read_lessons
     from degu.heads import Heads
-    from degu.members import train_dynamic_member
+    from degu.members import train_dynamic_member, training_session
     from degu.sweep import Variant
-    from degu.training import load_model, save_history, save_model
+    from degu.training import load_model
 
     info = read_info(snakemake.input.dataset)
     train, validation = read_lessons(
@@ -37,16 +39,20 @@ with job_log(snakemake.log[0]):
         )[0]
         for ix, path in enumerate(snakemake.input.teachers, start=1)
     ]
-    model, history = train_dynamic_member(
-        card.architecture,
-        card.heads,
-        (train.x, train.y),
-        (validation.x, validation.y),
-        teachers=teachers,
-        variant=Variant.parse(snakemake.wildcards.variant),
-        augmentation=snakemake.params.augmentation,
-        seed=card.seed,
-        settings=snakemake.params.training,
-    )
-    save_history(history, snakemake.output.history)
-    save_model(model, snakemake.output.model, card)
+    with training_session(
+        snakemake.output.model, snakemake.output.history, snakemake.config
+    ) as session:
+        model, history = train_dynamic_member(
+            card.architecture,
+            card.heads,
+            (train.x, train.y),
+            (validation.x, validation.y),
+            teachers=teachers,
+            variant=Variant.parse(snakemake.wildcards.variant),
+            augmentation=snakemake.params.augmentation,
+            seed=card.seed,
+            settings=snakemake.params.training,
+            checkpoint=session.checkpoint,
+            tracking=session.tracking,
+        )
+        session.save(model, history, card)

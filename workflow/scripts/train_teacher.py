@@ -1,8 +1,10 @@
 """Train one teacher on its arm's subset, with EvoAug where the rule passes its settings."""
 
+from degu.devices import claim
 from degu.runtime import job_log, set_compute_threads
 
 with job_log(snakemake.log[0]):
+    claim(snakemake.resources.gpu, required=snakemake.config["require_gpu"])
     set_compute_threads(snakemake.params.compute_threads)
 
     import numpy as np
@@ -11,8 +13,7 @@ with job_log(snakemake.log[0]):
     from degu.cards import Card, member_identity
     from degu.dataset import read_info, read_split
     from degu.heads import Heads
-    from degu.members import train_member
-    from degu.training import save_history, save_model
+    from degu.members import train_member, training_session
 
     evoaug = snakemake.params.get("evoaug")
     info = read_info(snakemake.input.dataset)
@@ -25,14 +26,18 @@ with job_log(snakemake.log[0]):
         seed=snakemake.params.seed,
         dataset_sha256=info.sha256,
     )
-    model, history = train_member(
-        card.architecture,
-        card.heads,
-        (train.x, train.y),
-        (validation.x, validation.y),
-        seed=card.seed,
-        settings=snakemake.params.training,
-        augment=Augmenter.from_config(evoaug) if evoaug else None,
-    )
-    save_history(history, snakemake.output.history)
-    save_model(model, snakemake.output.model, card)
+    with training_session(
+        snakemake.output.model, snakemake.output.history, snakemake.config
+    ) as session:
+        model, history = train_member(
+            card.architecture,
+            card.heads,
+            (train.x, train.y),
+            (validation.x, validation.y),
+            seed=card.seed,
+            settings=snakemake.params.training,
+            augment=Augmenter.from_config(evoaug) if evoaug else None,
+            checkpoint=session.checkpoint,
+            tracking=session.tracking,
+        )
+        session.save(model, history, card)
