@@ -7,8 +7,9 @@ import re
 import shutil
 import signal
 import subprocess
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -57,9 +58,10 @@ def jobs():
 
 
 def jobs_of(rule):
-    """The jobs of one rule that these tests have submitted."""
+    """The jobs of one rule, or group of rules, that these tests have submitted."""
     own = {job: values for job, values in jobs().items() if job not in EARLIER}
-    return {job: values for job, values in own.items() if values[2].startswith(f"rule_{rule}_")}
+    name = re.compile(rf"rule_{rule}(_wildcards_.*)?")
+    return {job: values for job, values in own.items() if name.fullmatch(values[2])}
 
 
 def describe(job):
@@ -82,7 +84,7 @@ def two_running_teachers():
     return running if len(running) == 2 else None
 
 
-def end_from_outside(ended):
+def end_from_outside():
     """Cancel one running teacher, and kill every process of another one on its node."""
     cancelled, killed = wait_for(two_running_teachers)
     time.sleep(6)  # into the job's own work, past the start of Snakemake
@@ -91,22 +93,32 @@ def end_from_outside(ended):
     for process in psutil.process_iter(["environ"]):
         if (process.info["environ"] or {}).get("SLURM_JOB_ID") == number:
             process.send_signal(signal.SIGKILL)
-    ended += [cancelled, killed]
+    return cancelled, killed
+
+
+def study_folder(path):
+    (path / "own_models").mkdir()
+    (path / "own_models/small.py").write_text(ARCHITECTURE)
+    return path
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    """A study run through SLURM, and the jobs that were ended from outside as it ran."""
-    folder = tmp_path_factory.mktemp("cluster")
-    (folder / "own_models").mkdir()
-    (folder / "own_models/small.py").write_text(ARCHITECTURE)
-    ended = []
-    disturber = threading.Thread(target=end_from_outside, args=[ended])
-    disturber.start()
-    done = submit(folder, "--keep-going", f"{STUDENTS}/1_predictions.h5")
-    disturber.join()
-    assert len(ended) == 2, done.stdout[-8000:]
-    return folder, ended, done.stdout
+    """A study run through SLURM, with jobs ended from outside; beside it one of few slots."""
+    run = SimpleNamespace(folder=study_folder(tmp_path_factory.mktemp("cluster")))
+    few_slots = study_folder(tmp_path_factory.mktemp("few_slots"))
+    pool = "results/tiny/evoaug/downsample_1/teachers"
+    members = [f"{pool}/{ix}_history_aug.csv" for ix in (1, 2)]
+
+    def disturb():
+        run.ended = end_from_outside()
+        run.few_slots = submit(few_slots, "--resources", "gpu=1", "--keep-going", *members).stdout
+
+    with ThreadPoolExecutor() as pool_of_threads:
+        disturbed = pool_of_threads.submit(disturb)
+        run.output = submit(run.folder, "--keep-going", f"{STUDENTS}/1_predictions.h5").stdout
+        disturbed.result()
+    return run
 
 
 def test_members_are_an_array(cluster):
@@ -116,13 +128,12 @@ def test_members_are_an_array(cluster):
 
 
 def test_every_training_job_asks_for_a_gpu_and_gets_one(cluster):
-    folder, _, _ = cluster
     training = {**jobs_of("train_teacher"), **jobs_of("train_student")}
     assert len(training) == 4 + 2 + 1
     for job, (partition, *_) in training.items():
         assert partition == "gpu"
         assert describe(job)["TresPerJob"] == "gres:gpu:1"
-    logs = [*folder.glob("results/tiny/logs/train_*/*.log")]
+    logs = [*cluster.folder.glob("results/tiny/logs/train_*/*.log")]
     assert len(logs) == 5
     devices = set()
     for log in logs:
@@ -139,28 +150,26 @@ def test_other_jobs_get_none(cluster):
 
 
 def test_jobs_ended_from_outside_are_tried_again_with_more(cluster):
-    _, ended, output = cluster
     states = {job: values[1] for job, values in jobs_of("train_teacher").items()}
-    assert states[ended[0]] == "CANCELLED"
-    assert states[ended[1]] in ("FAILED", "NODE_FAIL", "CANCELLED")
+    assert states[cluster.ended[0]] == "CANCELLED"
+    assert states[cluster.ended[1]] in ("FAILED", "NODE_FAIL", "CANCELLED")
     again = [job for job, state in states.items() if state == "COMPLETED"]
     assert len(states) == 4 + 2
     assert len(again) == 4
-    assert output.count("Trying to restart job") == 2
+    assert cluster.output.count("Trying to restart job") == 2
     memory = sorted(describe(job)["MinMemoryNode"] for job in states)
     # An array asks for a little more, for its list of tasks.
     assert sum(size.startswith("3") for size in memory) == 2
 
 
 def test_short_jobs_share_a_submission(cluster):
-    (job,) = jobs_of("ensembles")
-    assert jobs_of("ensembles")[job][2] == "rule_ensembles_aggregate_ensemble_distillation_data"
+    assert len(jobs_of("ensembles_aggregate_ensemble_distillation_data")) == 1
     assert not jobs_of("aggregate_ensemble")
 
 
 def test_results_are_those_of_a_local_run_bit_for_bit(cluster, results):
     """Same thread count, another executor."""
-    here = cluster[0]
+    here = cluster.folder
     names = ("Small.h5", "history.csv", "predictions.h5")
     files = [f"{TEACHERS}/{ix}_{name}" for ix in (1, 2, 3, 4) for name in names]
     files += [f"{STUDENTS}/1_{name}" for name in names]
@@ -171,9 +180,8 @@ def test_results_are_those_of_a_local_run_bit_for_bit(cluster, results):
 
 def test_fewer_slots_than_members_do_not_wait_for_ever(cluster):
     """The plugin's arrays would: members are submitted one by one."""
-    pool = "results/tiny/evoaug/downsample_1/teachers"
-    wanted = [f"{pool}/{ix}_history_aug.csv" for ix in (1, 2)]
-    done = submit(cluster[0], "--resources", "gpu=1", "--keep-going", *wanted)
-    assert "one by one" in done.stdout
-    assert not [job for job in jobs_of("train_teacher_evoaug") if "_" in job]
-    assert len(jobs_of("train_teacher_evoaug")) == 2
+    assert "one by one" in cluster.few_slots
+    assert "one by one" not in cluster.output
+    submitted = jobs_of("train_teacher_evoaug")
+    assert len(submitted) == 2
+    assert not [job for job in submitted if "_" in job]
