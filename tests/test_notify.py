@@ -81,6 +81,11 @@ def test_message_of_a_success():
     assert text == ":white_check_mark: *my_assay* has finished after 2 h 13 min: 40 of 40 jobs done"
 
 
+def test_message_of_a_run_that_was_stopped():
+    text = run_message("my_assay", False, RunSummary(3, 40, (), 61, stopped=True))
+    assert text == ":x: *my_assay* was stopped after 1 min 1 s: 3 of 40 jobs done"
+
+
 def test_message_of_a_failure_shows_the_tail_of_the_log(tmp_path):
     lines = [f"epoch {i}" for i in range(1, 30)] + ["\x1b[31merror: val_loss is nan.\x1b[0m"]
     title, job, *block = run_message("my_assay", False, failed_run(tmp_path, lines)).split("\n")
@@ -136,6 +141,18 @@ def test_secrets_are_removed(tmp_path, monkeypatch):
     assert redacted("error: /services is no folder.") == "error: /services is no folder."
 
 
+def test_children_do_not_see_a_hidden_address(webhook, monkeypatch, tmp_path):
+    monkeypatch.setattr(notify, "_hidden", "")
+    notify.hide_address()
+    notify.hide_address()
+    assert run_python(f"import os; print({VARIABLE!r} in os.environ)", cwd=tmp_path).stdout == (
+        "False\n"
+    )
+    assert redacted(f"at {webhook.address}") == "at …"
+    notify_slack("text")
+    assert len(webhook.received) == 1
+
+
 def test_posted_to_the_webhook(webhook, capfd):
     notify_slack("*done*")
     ((path, headers, body),) = webhook.received
@@ -162,7 +179,7 @@ def test_nothing_happens_without_an_address(value, monkeypatch, capfd):
         (403, f"http://127.0.0.1{SECRET}", 1, "the answer was 403."),
         (429, "rate_limited", 1, "the answer was 429 (rate_limited)."),
         (500, "", 2, "the answer was 500."),
-        (200, "<html>", 1, "the answer was 200."),
+        (200, "<html>", 1, "what answered is not Slack, or was cut off."),
     ],
 )
 def test_answers_that_are_none_of_slack(status, body, attempts, said, webhook, capfd):
@@ -175,7 +192,7 @@ def test_answers_that_are_none_of_slack(status, body, attempts, said, webhook, c
 def test_a_redirect_is_no_delivery(webhook, capfd):
     webhook.behaviour = lambda request: request.answer(302, "", Location="/login")
     notify_slack("text")
-    assert warning(capfd).endswith("the answer was 200.\n")
+    assert warning(capfd).endswith("what answered is not Slack, or was cut off.\n")
 
 
 def test_a_lost_connection_is_tried_once_more(webhook, capfd):

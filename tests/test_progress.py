@@ -250,6 +250,12 @@ def test_log_of_a_run_on_slurm(tmp_path, monkeypatch):
     ]
 
 
+def test_log_of_a_run_that_was_stopped(tmp_path):
+    log = tmp_path / "run.log"
+    log.write_text("total  2\nTerminating processes on user request, this might take some time.\n")
+    assert read_run_log(log) == RunSummary(0, 2, (), None, stopped=True)
+
+
 FRAGMENTS = [line for line in SLURM_LOG.splitlines() if line] + ["=" * 80, "rule :", "jobid: x"]
 
 

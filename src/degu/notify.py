@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from degu.progress import FailedJob, RunSummary, duration, last_sentence, log_tail, read_run_log
 
 VARIABLE = "SLACK_WEBHOOK_URL"
+_hidden = ""
 
 #: Seconds: of a step of one attempt (there are at most two), and of all together.
 TIMEOUT, DEADLINE = 5, 10
@@ -35,6 +36,19 @@ _SECRETS = re.compile(
 )
 _SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|CREDENTIAL", re.IGNORECASE)
 _SLACK_CODE = re.compile(r"[a-z_]{1,40}")
+
+
+def hide_address() -> None:
+    """Take the address out of the environment, so that no job or other child process sees it.
+
+    This process still knows it. For the Snakefile, before any job starts.
+    """
+    global _hidden
+    _hidden = os.environ.pop(VARIABLE, "") or _hidden
+
+
+def _address() -> str:
+    return (os.environ.get(VARIABLE) or _hidden).strip()
 
 
 def report_run(study: str, *, succeeded: bool, log: str | Sequence[str] = ()) -> RunSummary:
@@ -67,7 +81,7 @@ def run_message(study: str, succeeded: bool, summary: RunSummary) -> str:
     wrong: a group's other jobs fail with it.
     """
     head = f"{':white_check_mark:' if succeeded else ':x:'} *{_escape(study)}* "
-    head += "has finished" if succeeded else "has failed"
+    head += "has finished" if succeeded else "was stopped" if summary.stopped else "has failed"
     if summary.seconds is not None:
         head += f" after {duration(summary.seconds)}"
     counts = []
@@ -117,7 +131,7 @@ def redacted(text: str) -> str:
 
     Those are environment variables whose name says so (``..._TOKEN``, ``..._PASSWORD``).
     """
-    address = os.environ.get(VARIABLE, "").strip()
+    address = _address()
     secrets = [value for name, value in os.environ.items() if _SECRET_NAME.search(name)]
     # Libraries name the path alone, too, and its last part is what makes it secret.
     secrets += [address, re.sub(r"^\w+://[^/]*", "", address), address.rpartition("/")[2]]
@@ -128,7 +142,7 @@ def redacted(text: str) -> str:
 
 
 def notify_slack(text: str) -> None:
-    """Post a message to the webhook of ``SLACK_WEBHOOK_URL``; without one nothing happens.
+    """Post a message to the webhook of ``SLACK_WEBHOOK_URL``; without it nothing happens.
 
     https is required, but for this machine itself. Proxies are those of the environment. A
     connection that fails, or an overloaded server, is tried a second time. What goes wrong is one
@@ -137,7 +151,7 @@ def notify_slack(text: str) -> None:
     Args:
         text: in Slack's mark-up.
     """
-    address = os.environ.get(VARIABLE, "").strip()
+    address = _address()
     if not address:
         return
     problem = _problem(address)
@@ -204,9 +218,9 @@ def _post(address: str, text: str) -> str | None:
     except Exception as error:
         return _reason(error)
     body = response.body.strip()
-    # Whoever else answers, such as the page that a proxy redirects to, does not say so.
-    if response.status_code == 200 and body == "ok":
-        return None
+    if response.status_code == 200:
+        # Whoever else answers, such as the page that a proxy redirects to, does not say so.
+        return None if body == "ok" else "what answered is not Slack, or was cut off"
     code = f" ({body})" if _SLACK_CODE.fullmatch(body) else ""
     return f"the answer was {response.status_code}{code}"
 

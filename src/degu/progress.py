@@ -34,6 +34,7 @@ _NO_OUTPUT = re.compile(r"Job (\d+) +completed successfully, but some output fil
 _DATE = re.compile(r"Date: (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)")
 _GROUP_ERROR = re.compile(r"message: Error in group \S+")
 _SHOWN_LOG = re.compile(r"Logfile .+:")
+_STOPPED = "Terminating processes on user request"
 _CHECK_LOGS = " (check log file(s) for error details)"
 _CONTROL = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours, movements of the cursor
@@ -83,12 +84,14 @@ class RunSummary:
         total: jobs of the run; None if it got not that far, or had none to run.
         failed: jobs whose last attempt failed; all jobs of a group, since all of them are lost.
         seconds: from the start to the last line; None if the log does not say.
+        stopped: whether a person stopped the run.
     """
 
     done: int = 0
     total: int | None = None
     failed: tuple[FailedJob, ...] = ()
     seconds: float | None = None
+    stopped: bool = False
 
 
 @dataclass
@@ -116,6 +119,7 @@ class _Output:
         failed: the same for jobs whose last attempt failed, in the order in which they failed.
         done, total: of the last line about steps, or of the table of jobs.
         date: of the start, in seconds since 1970.
+        stopped: whether a person stopped the run.
     """
 
     def __init__(self, text: str) -> None:
@@ -124,6 +128,7 @@ class _Output:
         self.done = 0
         self.total: int | None = None
         self.date: float | None = None
+        self.stopped = False
         block: _Block | None = None
         group: _Block | None = None
         before = ""
@@ -161,6 +166,8 @@ class _Output:
         elif lacking := _NO_OUTPUT.fullmatch(said):
             if block := self.started.get(lacking[1]):
                 self.failed[lacking[1]] = block
+        elif said.startswith(_STOPPED):
+            self.stopped = True
         elif (date := _DATE.fullmatch(said)) and self.date is None:
             with suppress(ValueError):
                 self.date = datetime.fromisoformat(date[1]).timestamp()
@@ -202,7 +209,7 @@ def read_run_log(path: str | os.PathLike[str]) -> RunSummary:
         wildcards = known.fields.get("wildcards", "")
         failed.append(FailedJob(block.rule, wildcards, block.logs or known.logs))
     seconds = None if output.date is None else max(written - output.date, 0.0)
-    return RunSummary(output.done, output.total, tuple(failed), seconds)
+    return RunSummary(output.done, output.total, tuple(failed), seconds, output.stopped)
 
 
 def log_tail(path: str | os.PathLike[str], lines: int = 15) -> list[str]:
