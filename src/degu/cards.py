@@ -15,9 +15,21 @@ from typing import Any
 import h5py
 
 from degu.errors import InputError
+from degu.files import MAKE_AGAIN
 from degu.heads import Heads
 
 PREFIX = "degu_"
+
+# What JSON makes of the type of a field.
+_TYPES: dict[object, Any] = {
+    "Heads": Heads,
+    "str": str,
+    "str | None": str | None,
+    "int": int,
+    "int | None": int | None,
+    "float": int | float,
+    "dict[str, str]": dict,
+}
 
 
 def package_versions() -> dict[str, str]:
@@ -67,7 +79,7 @@ class Card:
 
     @classmethod
     def read(cls, file: h5py.File) -> Card:
-        """The card of an open HDF5 file; InputError if it has none."""
+        """The card of an open HDF5 file; InputError if it has none, or a damaged one."""
         values: dict[str, Any] = {}
         for item in fields(cls):
             text = file.attrs.get(PREFIX + item.name)
@@ -78,7 +90,15 @@ class Card:
                     f"{file.filename} carries no card ({PREFIX}{item.name} is missing), so what it "
                     "holds is unknown; make it again with this workflow."
                 )
-            values[item.name] = Heads.from_json(text) if item.name == "heads" else json.loads(text)
+            try:
+                value = Heads.from_json(text) if item.name == "heads" else json.loads(text)
+            except (TypeError, ValueError):
+                value = ...
+            if not isinstance(value, _TYPES[item.type]):
+                raise InputError(
+                    f"{file.filename} has a damaged card ({PREFIX}{item.name}); {MAKE_AGAIN}."
+                )
+            values[item.name] = value
         return cls(**values)
 
     def check(self, path: object, **expected: object) -> None:
@@ -91,6 +111,15 @@ class Card:
                     f"{path} has {name} {got!r}, where {wanted!r} is needed; delete the file and "
                     "let the workflow make it again."
                 )
+
+
+def arm_identity(augmentation: str, proportion: str, size: str, **_: str) -> dict[str, Any]:
+    """An arm, as its files are labelled, from the wildcards of a path."""
+    return {
+        "augmentation": augmentation,
+        "proportion": float(proportion),
+        "size": int(size),
+    }
 
 
 def member_identity(

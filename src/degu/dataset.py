@@ -13,21 +13,31 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Mapping, Sequence
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from math import prod
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 from degu.errors import InputError
-from degu.files import atomic_path
+from degu.files import MAKE_AGAIN, atomic_path, check_seal, read_npy, seal
 
 _log = logging.getLogger(__name__)
 
 SPLITS = ("Train", "Val", "Test")
 SCHEMA_VERSION = 1
 ROWS_PER_CHUNK = 1024
+
+# HDF5 itself raises the first two; a damaged file has objects of the wrong kind, too.
+_DAMAGED = (
+    *(OSError, RuntimeError, MemoryError),
+    *(ArithmeticError, AttributeError, LookupError, TypeError, ValueError),
+)
 
 # Field of `Split` -> name in the file.
 FIELDS = {
@@ -109,7 +119,7 @@ def write_dataset(
     _check(splits, targets, source)
     _warn_of_shared_sequences(splits, source)
     digest = _sha256(splits, targets)
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with create_hdf5(path) as file:
         for name in SPLITS:
             group = file.create_group(name)
             for field, key in FIELDS.items():
@@ -142,39 +152,165 @@ def write_array(group: h5py.Group, key: str, values: np.ndarray) -> h5py.Dataset
     )
 
 
-def open_hdf5(path: str | os.PathLike[str]) -> h5py.File:
-    """Open an HDF5 file for reading; InputError if it is missing, truncated or another format."""
-    if not Path(path).is_file():
-        raise InputError(f"{path} does not exist; check the path.")
+@contextmanager
+def create_hdf5(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
+    """An HDF5 file to be written, whole or not at all, with a seal (:func:`degu.files.seal`)."""
+    with atomic_path(path) as temporary:
+        with h5py.File(temporary, "w") as file:
+            yield file
+        seal(temporary)
+
+
+@contextmanager
+def open_hdf5(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
+    """Open an HDF5 file for reading.
+
+    Nothing but reading the file belongs into the body: what h5py raises there is taken as the
+    file's fault.
+
+    Raises:
+        InputError: if the file is missing, another format, truncated or damaged, not as it was
+            written, or lacks what the body reads; names the file.
+    """
+    sealed = check_seal(path)
     try:
-        return h5py.File(path, "r")
+        file = h5py.File(path, "r")
     except OSError as error:
-        reason = str(error).strip().splitlines()[-1]
         raise InputError(
-            f"{path} is not a readable HDF5 file ({reason}); it may be truncated: delete it, then "
-            "make or download it again."
+            f"{path} is not a readable HDF5 file ({_reason(error)}); it may be truncated: delete "
+            "it, then make or download it again."
         ) from error
+    with file:
+        if not sealed:
+            _check_end(path)
+        try:
+            yield file
+        except InputError:
+            raise
+        except _DAMAGED as error:
+            raise InputError(
+                f"{path} is damaged or not a file of this kind ({_reason(error)}); delete it, then "
+                "make or download it again."
+            ) from error
+
+
+def _reason(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[-1].strip("'\".") if lines else type(error).__name__
+
+
+def _check_end(path: str | os.PathLike[str]) -> None:
+    """Refuse a file without a seal that has a little after its end: a seal that is damaged."""
+    with open(path, "rb") as stream:
+        head, size = stream.read(56), stream.seek(0, os.SEEK_END)
+    places = {0: 40, 1: 44, 2: 28, 3: 28}  # of the end's address, by version of the superblock
+    if head[:8] == b"\x89HDF\r\n\x1a\n" and head[8] in places:
+        (end,) = struct.unpack_from("<Q", head, places[head[8]])
+        if end < size <= end + 4096:
+            raise InputError(f"{path} is damaged at its end; {MAKE_AGAIN}.")
+
+
+def read_array(
+    group: h5py.Group,
+    key: str,
+    *,
+    shape: tuple[int | None, ...] | None = None,
+    dtype_kind: str = "biuf",
+) -> np.ndarray:
+    """Read a whole array of an HDF5 file.
+
+    Args:
+        group: the file, or a group in it.
+        key: of the array.
+        shape: that it must have, None standing for any size; None takes any shape.
+        dtype_kind: NumPy's letters of the kinds that it may be of; ``O`` for strings.
+
+    Raises:
+        InputError: if there is no such array, it has another type or shape, parts of it are
+            missing, or it lies in another file; names file and key.
+    """
+    array = find_array(group, key)
+    where = f"{array.file.filename}: {array.name}"
+    if array.dtype.kind not in dtype_kind:
+        raise InputError(f"{where} is of type {array.dtype}; {MAKE_AGAIN}.")
+    if shape is not None and (
+        len(shape) != array.ndim
+        or any(n not in (None, got) for n, got in zip(shape, array.shape, strict=True))
+    ):
+        wanted = ", ".join("any" if n is None else str(n) for n in shape)
+        raise InputError(
+            f"{where} has shape {array.shape}, where ({wanted}) is needed; {MAKE_AGAIN}."
+        )
+    if array.size and array.chunks:
+        pieces = zip(array.shape, array.chunks, strict=True)
+        whole = array.id.get_num_chunks() == prod(-(-n // size) for n, size in pieces)
+    else:
+        whole = not array.size or array.id.get_storage_size() > 0
+    if not whole:  # HDF5 would read zeros
+        raise InputError(f"{where} lacks a part of its values; {MAKE_AGAIN}.")
+    return array.asstr()[()] if array.dtype.kind == "O" else array[()]
+
+
+def find_array(group: h5py.Group, key: str, *, beside: bool = False) -> h5py.Dataset:
+    """An array of an HDF5 file, not read yet.
+
+    A file may come from anywhere: its links must not make us read others.
+
+    Args:
+        group: the file, or a group in it.
+        key: of the array.
+        beside: whether it may be a link to an HDF5 file in the same folder, or below it.
+
+    Raises:
+        InputError: if there is no such array, it lies in another file, or is larger than the file
+            can hold; names file and key.
+    """
+    array = group.get(key)
+    where = f"{group.file.filename}: {group.name.rstrip('/')}/{key}"
+    if not isinstance(array, h5py.Dataset) or array.shape is None:
+        raise InputError(f"{where} is missing or no array; {MAKE_AGAIN}.")
+    home, other = (os.path.realpath(part.file.filename) for part in (group, array))
+    near = other == home or (beside and Path(other).is_relative_to(Path(home).parent))
+    if array.is_virtual or array.external or not near:
+        raise InputError(f"{where} lies in another file; store the array itself.")
+    # gzip makes at most 1032 bytes of one.
+    if array.nbytes > 4096 * os.path.getsize(other):
+        raise InputError(
+            f"{where} has shape {array.shape}, more than the file holds; make it again."
+        )
+    return array
 
 
 def read_info(path: str | os.PathLike[str]) -> DatasetInfo:
     """What the data set at ``path`` says of itself; InputError if it is not one of ours."""
     with open_hdf5(path) as file:
-        missing = [f"{s}/{k}" for s in SPLITS for k in ("X", "y") if f"{s}/{k}" not in file]
-        version = file.attrs.get("schema_version")
-        if missing or version != SCHEMA_VERSION:
-            what = f"lacks {', '.join(missing)}" if missing else f"has schema version {version}"
-            raise InputError(
-                f"{path} {what}, where a data set of schema version {SCHEMA_VERSION} is needed; "
-                "delete it and let the workflow make it again."
-            )
-        return DatasetInfo(
-            targets=tuple(json.loads(file.attrs["targets"])),
-            units=str(file.attrs["units"]),
-            source=str(file.attrs["source"]),
-            sha256=str(file.attrs["sha256"]),
-            sizes={name: len(file[name]["X"]) for name in SPLITS},
-            length=file["Train/X"].shape[1],
+        _check_schema(path, file)
+        info = _info(file)
+    _check_content(path)
+    return info
+
+
+def _check_schema(path: str | os.PathLike[str], file: h5py.File) -> None:
+    missing = [f"{s}/{k}" for s in SPLITS for k in ("X", "y") if f"{s}/{k}" not in file]
+    version = file.attrs.get("schema_version")
+    if missing or version != SCHEMA_VERSION:
+        what = f"lacks {', '.join(missing)}" if missing else f"has schema version {version}"
+        raise InputError(
+            f"{path} {what}, where a data set of schema version {SCHEMA_VERSION} is needed; "
+            "delete it and let the workflow make it again."
         )
+
+
+def _info(file: h5py.File) -> DatasetInfo:
+    x = {name: find_array(file, f"{name}/X") for name in SPLITS}
+    return DatasetInfo(
+        targets=tuple(map(str, json.loads(file.attrs["targets"]))),
+        units=str(file.attrs["units"]),
+        source=str(file.attrs["source"]),
+        sha256=str(file.attrs["sha256"]),
+        sizes={name: len(array) for name, array in x.items()},
+        length=x["Train"].shape[1],
+    )
 
 
 def read_split(
@@ -191,20 +327,90 @@ def read_split(
         name: ``Train``, ``Val`` or ``Test``.
         rows: indices to keep, in this order; None keeps all.
         fields: which fields of a :class:`Split` to read; one that the file lacks is None.
+
+    Raises:
+        InputError: if the file is no data set of ours, or not as it was written.
     """
+    _check_content(path)
     with open_hdf5(path) as file:
         group = file[name]
         values: dict[str, np.ndarray | None] = dict.fromkeys(("x", "y"), np.empty(0))
         for field in fields:
-            key = FIELDS[field]
-            if key not in group:
+            if FIELDS[field] not in group:
                 values[field] = None
                 continue
-            array = group[key].asstr()[:] if field == "id" else group[key][:]
+            array = _read_field(group, field)
             # A whole training set of DeepSTARR is 0.4 GB, which need not be there twice.
             whole = rows is None or np.array_equal(rows, np.arange(len(array)))
             values[field] = array if whole else array[rows]
     return Split(**values)  # type: ignore[arg-type]
+
+
+def read_subset(
+    path: str | os.PathLike[str], dataset: str | os.PathLike[str], **label: object
+) -> np.ndarray:
+    """Rows of a training subset.
+
+    Args:
+        path: ``subset.npy``.
+        dataset: the study's ``dataset.h5``.
+        label: what the file must be, such as its ``proportion``.
+
+    Returns:
+        (n,) sorted indices into Train, no two the same.
+
+    Raises:
+        InputError: if the file is not whole, or holds anything else; names it.
+    """
+    info = read_info(dataset)
+    rows = read_npy(
+        path, shape=(None,), dtype_kind="iu", **{"dataset_sha256": info.sha256, **label}
+    )
+    n = info.sizes["Train"]
+    if not len(rows) or rows[0] < 0 or rows[-1] >= n or not (rows[1:] > rows[:-1]).all():
+        raise InputError(
+            f"{path} does not hold sorted, distinct rows of the {n} training sequences of "
+            f"{dataset}; {MAKE_AGAIN}."
+        )
+    return rows
+
+
+def _read_field(group: h5py.Group, field: str) -> np.ndarray:
+    kinds = {"id": "O", "x": "u", "motif_mask": "u"}
+    return read_array(group, FIELDS[field], dtype_kind=kinds.get(field, "f"))
+
+
+def _check_content(path: str | os.PathLike[str]) -> None:
+    """Refuse a data set whose arrays are not those that its ``sha256`` is of.
+
+    A seal says so at the speed of reading the file. Without one (somebody has opened the file for
+    writing) the arrays are read, which takes seconds for a large data set.
+    """
+    if not check_seal(path):
+        state = os.stat(path)
+        _check_sha256(os.fspath(path), state.st_ino, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=16)
+def _check_sha256(path: str, *state: int) -> None:
+    with open_hdf5(path) as file:
+        _check_schema(path, file)
+        info = _info(file)
+        splits = {
+            name: Split(
+                **{
+                    field: _read_field(file[name], field)
+                    for field, key in FIELDS.items()
+                    if key in file[name]
+                }
+            )
+            for name in SPLITS
+        }
+        if _sha256(splits, info.targets) != info.sha256:
+            raise InputError(
+                f"{path} has been changed since it was written (its content has another SHA-256); "
+                f"{MAKE_AGAIN}, or give what was changed to the workflow as its source of data."
+            )
 
 
 def _typed(split: Split) -> Split:

@@ -17,9 +17,17 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
-from degu.dataset import SPLITS, open_hdf5, read_info, read_split, write_array
+from degu.dataset import (
+    SPLITS,
+    create_hdf5,
+    open_hdf5,
+    read_array,
+    read_info,
+    read_split,
+    write_array,
+)
 from degu.errors import InputError
-from degu.files import atomic_path
+from degu.files import MAKE_AGAIN
 from degu.heads import Heads
 from degu.uncertainty import std_to_logvar
 
@@ -36,7 +44,7 @@ def write_subset_sequences(
     """
     info = read_info(dataset)
     split = read_split(dataset, "Train", rows=rows, fields=("x",))
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with create_hdf5(path) as file:
         write_array(file, "X", split.x)
         write_array(file, "index", np.asarray(rows))
         file.attrs["dataset_sha256"] = info.sha256
@@ -50,6 +58,7 @@ def write_distillation(
     mean_train: np.ndarray,
     std: Mapping[str, np.ndarray],
     subset_sequences: str | os.PathLike[str] | None = None,
+    **arm: object,
 ) -> None:
     """Write the training data of students.
 
@@ -61,6 +70,7 @@ def write_distillation(
         std: the ensemble's std (ddof 0) on each split, (N, T); Train on these rows.
         subset_sequences: file of :func:`write_subset_sequences` for the same rows; not needed
             where ``rows`` is the whole training set.
+        arm: whose ensemble it is: JSON values, for :func:`read_distillation` to compare.
 
     Raises:
         InputError: if the shapes do not fit the data set, or a subset's sequences are not given or
@@ -72,7 +82,7 @@ def write_distillation(
         if subset_sequences is None:
             raise InputError(f"{path}: a subset of {dataset} needs a file with its sequences.")
         _check_subset(subset_sequences, dataset, info.sha256, rows)
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with create_hdf5(path) as file:
         for name in SPLITS:
             assay = read_split(
                 dataset, name, rows=rows if name == "Train" else None, fields=("y",)
@@ -94,13 +104,15 @@ def write_distillation(
         file.attrs["heads"] = Heads.student(info.targets, "std").to_json()
         file.attrs["dataset_sha256"] = info.sha256
         file.attrs["targets"] = json.dumps(list(info.targets))
+        file.attrs["arm"] = json.dumps(arm)
 
 
 def _check_subset(
     path: str | os.PathLike[str], dataset: str | os.PathLike[str], sha256: str, rows: np.ndarray
 ) -> None:
     with open_hdf5(path) as file:
-        same = file.attrs["dataset_sha256"] == sha256 and np.array_equal(file["index"][:], rows)
+        index = read_array(file, "index", dtype_kind="iu")
+        same = file.attrs["dataset_sha256"] == sha256 and np.array_equal(index, rows)
     if not same:
         raise InputError(
             f"{path} holds other sequences than this subset of {dataset}; delete it and let the "
@@ -117,7 +129,11 @@ class Lesson(NamedTuple):
 
 
 def read_distillation(
-    path: str | os.PathLike[str], name: str, uncertainty: str, dataset_sha256: str | None = None
+    path: str | os.PathLike[str],
+    name: str,
+    uncertainty: str,
+    dataset_sha256: str | None = None,
+    **arm: object,
 ) -> Lesson:
     """One split of a distillation file as a student learns it.
 
@@ -126,37 +142,78 @@ def read_distillation(
         name: ``Train``, ``Val`` or ``Test``.
         uncertainty: ``std``, or ``logvar`` for the logarithm of its square.
         dataset_sha256: of the data set that the file must have been made for; None takes any.
+        arm: whose ensemble it must be, as far as the file says it.
 
     Raises:
-        InputError: if it was made for another data set, or a file that it links to is gone or
-            truncated.
+        InputError: if it was made for another data set or ensemble, holds other arrays than it
+            should, or a file that it links to is gone, truncated or of another data set.
     """
     with open_hdf5(path) as file:
         stored = Heads.from_json(file.attrs["heads"])
-        if dataset_sha256 not in (None, file.attrs["dataset_sha256"]):
+        made_for = file.attrs["dataset_sha256"]
+        if dataset_sha256 not in (None, made_for):
             raise InputError(
                 f"{path} was made for another data set; delete it and run the workflow again."
             )
-        try:
-            x = file[name]["X"][:]
-        except KeyError as error:
-            link = file[name].get("X", getlink=True)
-            raise InputError(
-                f"{path} links to {link.filename}, which is not there or not whole; run the "
-                "workflow again."
-            ) from error
-        y = file[name]["y"][:]
+        said = json.loads(file.attrs.get("arm", "{}"))
+        for key, wanted in arm.items():
+            if said.get(key, wanted) != wanted:
+                raise InputError(
+                    f"{path} is of the ensemble with {key} {said[key]!r}, where {wanted!r} is "
+                    f"needed; {MAKE_AGAIN}."
+                )
+        y = read_array(file[name], "y", shape=(None, len(stored)), dtype_kind="f")
+        link = file[name].get("X", getlink=True)
+    x = _follow(path, link, made_for)
+    if x.ndim != 3 or x.shape[2] != 4 or len(x) != len(y):
+        raise InputError(
+            f"{path}: {name} has sequences of shape {x.shape} for {len(y)} rows; {MAKE_AGAIN}."
+        )
+    columns = stored.slice("std")
+    if not np.isfinite(y).all() or (y[:, columns] < 0).any():
+        raise InputError(
+            f"{path}: {name} has a value that is not finite, or a negative std; {MAKE_AGAIN}."
+        )
     if uncertainty == "logvar":
-        columns = stored.slice("std")
         y[:, columns] = std_to_logvar(y[:, columns])
     return Lesson(x, y, Heads.student(stored.targets, uncertainty))
 
 
+def _follow(path: str | os.PathLike[str], link: object, dataset_sha256: str) -> np.ndarray:
+    """The sequences that a distillation file links to.
+
+    HDF5 would follow a link to any file. This one leads to sequences of the same data set, or is
+    refused.
+    """
+    if not isinstance(link, h5py.ExternalLink):
+        raise InputError(f"{path} has no link to its sequences; {MAKE_AGAIN}.")
+    target = Path(os.path.normpath(Path(path).parent / link.filename))
+    try:
+        with open_hdf5(target) as file:
+            own = "sha256" if "schema_version" in file.attrs else "dataset_sha256"
+            same = file.attrs[own] == dataset_sha256
+            x = read_array(file, link.path, dtype_kind="u")
+    except InputError as error:
+        raise InputError(
+            f"{path} links to {link.filename}, which is not there or not whole; run the workflow "
+            "again."
+        ) from error
+    if not same:
+        raise InputError(
+            f"{path} links to {link.filename}, which is of another data set; {MAKE_AGAIN}."
+        )
+    return x
+
+
 def read_lessons(
-    path: str | os.PathLike[str], uncertainty: str, dataset_sha256: str | None = None
+    path: str | os.PathLike[str],
+    uncertainty: str,
+    dataset_sha256: str | None = None,
+    **arm: object,
 ) -> tuple[Lesson, Lesson]:
     """What a student is trained on and what it is validated on; see :func:`read_distillation`."""
     train, validation = (
-        read_distillation(path, name, uncertainty, dataset_sha256) for name in ("Train", "Val")
+        read_distillation(path, name, uncertainty, dataset_sha256, **arm)
+        for name in ("Train", "Val")
     )
     return train, validation

@@ -88,9 +88,15 @@ class Heads:
 
     @classmethod
     def from_json(cls, text: str) -> Heads:
-        """Read what ``to_json`` wrote."""
-        fields = json.loads(text)
-        return cls(tuple(fields["targets"]), tuple(fields["kinds"]))
+        """Read what ``to_json`` wrote; InputError for anything else."""
+        try:
+            fields = json.loads(text)
+            targets, kinds = (tuple(fields[name]) for name in ("targets", "kinds"))
+            if not all(isinstance(name, str) for name in targets):
+                raise TypeError("names are text")
+        except (TypeError, ValueError, LookupError) as error:
+            raise InputError(f"Heads are not described by {text!r} ({error}).") from error
+        return cls(targets, kinds)
 
     @classmethod
     def student(cls, targets: Sequence[str], uncertainty: str) -> Heads:

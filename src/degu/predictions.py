@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
-import h5py
 import numpy as np
 
 from degu.cards import Card
-from degu.dataset import SPLITS, open_hdf5, write_array
+from degu.dataset import SPLITS, create_hdf5, open_hdf5, read_array, write_array
 from degu.errors import InputError
-from degu.files import atomic_path
 from degu.heads import Heads
 
 # Fields of the card that the members of one ensemble have in common.
@@ -63,7 +61,7 @@ def write_predictions(
         card: of the model.
         shift_sha256: of the ``shift.h5`` whose sequences were predicted, if they were shifted.
     """
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with create_hdf5(path) as file:
         for name, values in predictions.items():
             write_array(file, name, np.asarray(values, np.float32))
         card.write(file.attrs)
@@ -100,7 +98,7 @@ def read_predictions(
         for name in splits:
             if name not in file:
                 raise InputError(f"{path} has no predictions for {name}; make it again.")
-            predictions[name] = file[name][:]
+            predictions[name] = read_array(file, name, dtype_kind="f")
             shape = predictions[name].shape
             if len(shape) < 2 or shape[-1] != len(card.heads):
                 raise InputError(

@@ -29,9 +29,17 @@ from degu.augment import (
     RandomShuffle,
 )
 from degu.cards import Card
-from degu.dataset import ROWS_PER_CHUNK, open_hdf5, read_info, read_split, write_array
+from degu.dataset import (
+    ROWS_PER_CHUNK,
+    create_hdf5,
+    find_array,
+    open_hdf5,
+    read_array,
+    read_info,
+    read_split,
+    write_array,
+)
 from degu.errors import InputError
-from degu.files import atomic_path
 from degu.heads import Heads
 from degu.metrics import eval_regression, in_std_units
 from degu.predictions import SHARED, read_ensemble, read_predictions, write_predictions
@@ -122,7 +130,7 @@ def write_shift(
     info = read_info(dataset)
     test = read_split(dataset, _TEST, fields=("x", "id"))
     n, copies = len(test), settings["copies"]
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with create_hdf5(path) as file:
         for kind, (shift, description) in shifts.items():
             seeds = [derive_seed(seed, "shift", kind=kind, copy=i + 1) for i in range(copies)]
             group = file.create_group(kind)
@@ -235,7 +243,7 @@ def read_shift_info(path: PathLike, dataset_sha256: str | None = None) -> ShiftI
         try:
             kinds = tuple(json.loads(file.attrs["settings"])["kinds"])
             by_kind = {kind: str(file[kind].attrs["sha256"]) for kind in kinds}
-            copy = file[kinds[0]]["copy"]
+            copy = find_array(file, f"{kinds[0]}/copy")
             info = ShiftInfo(
                 kinds=kinds,
                 copies=int(copy[-1]),
@@ -278,14 +286,15 @@ def read_shift(path: PathLike, kind: str, dataset_sha256: str | None = None) -> 
     with open_hdf5(path) as file:
         group = file[kind]
         try:
-            whole = _content_sha256(group) == group.attrs["sha256"]
+            # Sizes first: hashing would go on for as long as a damaged one says.
             shifted = Shifted(
-                x=group["X"][:],
-                index=group["index"][:],
-                copy=group["copy"][:],
-                id=group["id"].asstr()[:] if "id" in group else None,
+                x=read_array(group, "X", shape=(len(group["index"]), None, 4)),
+                index=read_array(group, "index", dtype_kind="i"),
+                copy=read_array(group, "copy", dtype_kind="i"),
+                id=read_array(group, "id", dtype_kind="O") if "id" in group else None,
             )
-        except (KeyError, OSError, ValueError):
+            whole = _content_sha256(group) == group.attrs["sha256"]
+        except (LookupError, OSError, ValueError):
             whole = False
     if not whole:
         raise InputError(f"{path}: {kind} is not as it was written; {_MAKE_AGAIN}.")

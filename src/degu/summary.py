@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from degu.errors import InputError
+from degu.files import read_npy
 from degu.heads import Heads
 from degu.metrics import REGRESSION_METRICS
 from degu.uncertainty import unbiased_std
@@ -35,6 +36,7 @@ COLUMNS = (
 
 _COUNTS = ("size", "member", "ddof")
 _NUMBERS = ("proportion", *_COUNTS, "value")
+_ARM = ("augmentation", "proportion", "size")
 
 Identity = Mapping[str, Any]
 
@@ -66,7 +68,10 @@ def summarize(
     for path, std, identity in ensembles:
         identity = {"role": "ensemble", **identity}
         parts.append(performance_rows(path, targets, identity))
-        parts.append(spread_rows(np.load(std), targets, identity))
+        arm = {name: identity[name] for name in _ARM if name in identity}
+        label = {"content": "std of Test", **arm}
+        values = read_npy(std, shape=(None, len(targets)), dtype_kind="f", **label)
+        parts.append(spread_rows(values, targets, identity))
     for path, identity in students:
         parts.append(performance_rows(path, targets, {"role": "student", **identity}))
     parts += [tidy_rows(path) for path in tables]

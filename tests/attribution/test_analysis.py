@@ -559,17 +559,26 @@ def test_distances_need_a_whole_average(tmp_path):
     path = made.folder / "teachers" / f"avg_top{TOP_N}_Hk-mean_saliency.npy"
     average_folder(made.teachers, made.sequences)
     whole = path.read_bytes()
-    for content in (whole[:-1], whole[:50], b""):
+    for content, words in {
+        whole[:-1]: "is not as it was written",
+        whole[:50]: "is not a whole .npy file",
+        b"": "is not a whole .npy file",
+        path.with_name(path.name.replace("Hk", "Dev")).read_bytes(): "has target 'Dev', where 'Hk'",
+        path.with_name(path.name.replace("saliency", "shap")).read_bytes(): "has method 'shap', wh",
+    }.items():
         path.write_bytes(content)
-        with pytest.raises(InputError, match=r"is not a whole average map of shape \(5, 9, 4\)"):
+        with pytest.raises(InputError, match=words) as error:
             export_distances(made.teachers, made.sequences)
+        assert str(error.value).startswith(str(path))
     np.save(path, np.full((TOP_N, LENGTH, 4), np.nan))
-    with pytest.raises(InputError, match="is not a whole average map"):
+    with pytest.raises(InputError, match="not finite"):
+        export_distances(made.teachers, made.sequences)
+    np.save(path, np.zeros((TOP_N, LENGTH, 3)))
+    with pytest.raises(InputError, match=r"has shape \(5, 9, 3\), where \(5, 9, 4\) is needed"):
         export_distances(made.teachers, made.sequences)
     path.unlink()
-    with pytest.raises(InputError, match="is not a whole average map") as error:
+    with pytest.raises(InputError, match="does not exist"):
         export_distances(made.teachers, made.sequences)
-    assert str(error.value).startswith(str(path))
 
 
 # Refusals

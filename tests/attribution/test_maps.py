@@ -185,6 +185,10 @@ def test_a_damaged_chunk_is_noticed(write):
     data = bytearray(path.read_bytes())
     data[chunk.byte_offset : chunk.byte_offset + 20] = bytes(20)
     path.write_bytes(data)
+    with pytest.raises(InputError, match="is not as it was written"):
+        read_maps(path)
+    with h5py.File(path, "r+"):
+        pass  # drops the seal
     with pytest.raises(InputError, match="Dev is not whole; delete it"):
         read_maps(path)
     same(read_maps(path, targets=["Hk"])[0]["Hk"]["mean"], maps["Hk"]["mean"])

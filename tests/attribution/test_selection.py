@@ -327,7 +327,7 @@ NOT_WHOLE = "is not a whole file of attribution sequences"
         (lambda path: path.unlink(), "does not exist"),
         (lambda path: path.write_bytes(path.read_bytes()[:-3000]), "truncated"),
         (lambda path: path.write_text("not HDF5"), "not a readable HDF5 file"),
-        (flip_compressed_bytes, NOT_WHOLE),
+        (flip_compressed_bytes, "is not as it was written"),
         (put("targets/Dev/x", (0, 0), 0), NOT_WHOLE),
         (put("targets/Dev/id", 3, "someone else"), NOT_WHOLE),
         (put("targets/Dev/row", 0, 59), NOT_WHOLE),

@@ -384,7 +384,7 @@ def test_damaged_chunk(tmp_path):
     with path.open("r+b") as stream:
         stream.seek(chunk.byte_offset)
         stream.write(b"\xff" * chunk.size)
-    assert f"{path} cannot be read to its end" in refusal(path, early=False)
+    assert f"{path} is damaged" in refusal(path, early=False)
 
 
 @pytest.mark.parametrize(

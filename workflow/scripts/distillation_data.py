@@ -1,20 +1,28 @@
 """Write what the students of one ensemble learn from."""
 
-import numpy as np
-
+from degu.cards import arm_identity
+from degu.dataset import read_info, read_subset
 from degu.distillation import write_distillation
+from degu.files import read_npy
 from degu.runtime import job_log
 
 with job_log(snakemake.log[0]):
+    files = snakemake.input
+    arm = arm_identity(**dict(snakemake.wildcards.items()))
+    label = {**arm, "dataset_sha256": read_info(files.dataset).sha256}
     write_distillation(
         snakemake.output.distillation,
-        dataset=snakemake.input.dataset,
-        rows=np.load(snakemake.input.subset),
-        subset_sequences=snakemake.input.get("subset_sequences") or None,
-        mean_train=np.load(snakemake.input.mean_train),
+        dataset=files.dataset,
+        rows=read_subset(files.subset, files.dataset, proportion=arm["proportion"]),
+        subset_sequences=files.get("subset_sequences") or None,
+        mean_train=read_npy(files.mean_train, dtype_kind="f", content="mean of Train", **label),
         std={
-            "Train": np.load(snakemake.input.std_train),
-            "Val": np.load(snakemake.input.std_val),
-            "Test": np.load(snakemake.input.std_test),
+            name: read_npy(path, dtype_kind="f", content=f"std of {name}", **label)
+            for name, path in {
+                "Train": files.std_train,
+                "Val": files.std_val,
+                "Test": files.std_test,
+            }.items()
         },
+        **arm,
     )

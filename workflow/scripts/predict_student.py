@@ -9,9 +9,9 @@ with job_log(snakemake.log[0]):
 
     import numpy as np
 
-    from degu.cards import member_identity
-    from degu.dataset import read_info, read_split
-    from degu.files import write_csv
+    from degu.cards import arm_identity, member_identity
+    from degu.dataset import read_info, read_split, read_subset
+    from degu.files import read_npy, write_csv
     from degu.heads import Heads
     from degu.members import predict_splits
     from degu.metrics import performance_table
@@ -27,7 +27,15 @@ with job_log(snakemake.log[0]):
         "heads": heads,
     }
     test = read_split(snakemake.input.dataset, "Test")
-    y = np.concatenate([test.y, np.load(snakemake.input.std_test)], axis=-1)
+    std = read_npy(
+        snakemake.input.std_test,
+        shape=test.y.shape,
+        dtype_kind="f",
+        content="std of Test",
+        dataset_sha256=info.sha256,
+        **arm_identity(**dict(snakemake.wildcards.items())),
+    )
+    y = np.concatenate([test.y, std], axis=-1)
 
     if "model_aug" in snakemake.input.keys():
         model, card = load_model(snakemake.input.model_aug, **expected)
@@ -35,6 +43,7 @@ with job_log(snakemake.log[0]):
         write_csv(table, snakemake.output.performance_aug)
 
     model, card = load_model(snakemake.input.model, **expected)
-    predictions = predict_splits(model, snakemake.input.dataset, np.load(snakemake.input.subset))
+    rows = read_subset(snakemake.input.subset, snakemake.input.dataset, proportion=card.proportion)
+    predictions = predict_splits(model, snakemake.input.dataset, rows)
     write_csv(performance_table(y, predictions["Test"], card.heads), snakemake.output.performance)
     write_predictions(snakemake.output.predictions, predictions, card)

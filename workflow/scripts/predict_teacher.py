@@ -7,10 +7,8 @@ with job_log(snakemake.log[0]):
     claim(snakemake.resources.gpu, required=snakemake.config["require_gpu"])
     set_compute_threads(snakemake.params.compute_threads)
 
-    import numpy as np
-
     from degu.cards import member_identity
-    from degu.dataset import read_info, read_split
+    from degu.dataset import read_info, read_split, read_subset
     from degu.files import write_csv
     from degu.heads import Heads
     from degu.members import predict_splits
@@ -34,6 +32,7 @@ with job_log(snakemake.log[0]):
         write_csv(table, snakemake.output.performance_aug)
 
     model, card = load_model(snakemake.input.model, **expected)
-    predictions = predict_splits(model, snakemake.input.dataset, np.load(snakemake.input.subset))
+    rows = read_subset(snakemake.input.subset, snakemake.input.dataset, proportion=card.proportion)
+    predictions = predict_splits(model, snakemake.input.dataset, rows)
     write_csv(performance_table(y, predictions["Test"], card.heads), snakemake.output.performance)
     write_predictions(snakemake.output.predictions, predictions, card)

@@ -6,6 +6,13 @@ from degu.runtime import job_log
 from degu.sweep import draw_subset
 
 with job_log(snakemake.log[0]):
-    n = read_info(snakemake.input.dataset).sizes["Train"]
-    rows = draw_subset(n, float(snakemake.wildcards.proportion), snakemake.params.seed)
-    write_npy(rows, snakemake.output.rows)
+    info = read_info(snakemake.input.dataset)
+    proportion = float(snakemake.wildcards.proportion)
+    rows = draw_subset(info.sizes["Train"], proportion, snakemake.params.seed)
+    write_npy(
+        rows,
+        snakemake.output.rows,
+        content="subset",
+        proportion=proportion,
+        dataset_sha256=info.sha256,
+    )

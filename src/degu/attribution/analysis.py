@@ -24,9 +24,9 @@ from degu.attribution.comparison import paired_t, welch, wilcoxon
 from degu.attribution.maps import PathLike, Stack, count_top, importance, map_name
 from degu.attribution.members import Member, Members, gather
 from degu.attribution.truth import auroc, average_precision, chance_precision, prevalence
-from degu.dataset import write_array
+from degu.dataset import create_hdf5, write_array
 from degu.errors import InputError
-from degu.files import atomic_path
+from degu.files import read_npy
 from degu.summary import Identity, tidy, tidy_rows
 from degu.uncertainty import ensemble_mean, unbiased_std
 
@@ -134,7 +134,7 @@ def evaluate_arm(
         if models.uncertainty is None or list(models.files) != list(taught.files):
             raise ValueError("Students need an uncertainty, and maps by the teachers' methods.")
     rows: list[dict[str, Any]] = []
-    with atomic_path(output) as temporary, h5py.File(temporary, "w") as file:
+    with create_hdf5(output) as file:
         file.attrs.update(
             **arm,
             targets=json.dumps(list(sequences.targets)),
@@ -199,7 +199,12 @@ def export_distances(members: Iterable[Member], sequences: Sequences) -> None:
             for target, selection in sequences.targets.items():
                 top_n = count_top(selection)
                 path = models.folder / map_name("avg", top_n, target, "mean", method)
-                average = _read_average(path, (top_n, *selection.x.shape[1:]))
+                average = read_npy(
+                    path,
+                    shape=(top_n, *selection.x.shape[1:]),
+                    dtype_kind="f",
+                    **models.average_label(target, "mean", method),
+                )
                 stack = models.read(target, "mean", method, sequences)
                 distances = agreement(stack.maps[:, :top_n], average)["RMSE_to_ensemble"]
                 models.export_distances(distances, target, method)
@@ -224,19 +229,6 @@ def summarize_attribution(tables: Iterable[PathLike]) -> pd.DataFrame:
             "workflow again."
         )
     return pd.concat([whole[~of_truth], truth], ignore_index=True)
-
-
-def _read_average(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    try:
-        average = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        average = None
-    if average is None or average.shape != shape or not np.isfinite(average).all():
-        raise InputError(
-            f"{path} is not a whole average map of shape {shape}; delete it and let the workflow "
-            "make it again."
-        )
-    return average
 
 
 # One target and method of an arm

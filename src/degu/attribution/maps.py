@@ -23,9 +23,9 @@ import h5py
 import numpy as np
 
 from degu.cards import Card
-from degu.dataset import open_hdf5, write_array
+from degu.dataset import create_hdf5, open_hdf5, read_array, write_array
 from degu.errors import InputError
-from degu.files import atomic_path, write_npy
+from degu.files import write_npy
 from degu.heads import Heads
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def write_maps(
         InputError: for an unknown method.
     """
     _check_method(method)
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with create_hdf5(path) as file:
         for target, by_kind in maps.items():
             for kind, values in by_kind.items():
                 group = file.create_group(f"{target}/{kind}")
@@ -222,8 +222,8 @@ def _read_head(
     group = file[f"{target}/{kind}"]
     keys = [key for key in HeadMaps._fields if key in group and key not in skip]
     try:
-        head = HeadMaps(**{key: group[key][:] for key in keys})
-    except (OSError, TypeError) as error:  # a chunk that cannot be read, or an array that is gone
+        head = HeadMaps(**{key: read_array(group, key, dtype_kind="f") for key in keys})
+    except (InputError, OSError, TypeError) as error:  # unreadable, or an array that is gone
         raise InputError(f"{path}: {name} is not whole; {_MAKE_AGAIN}.") from error
     shapes = {key: getattr(head, key).shape for key in keys}
     n = len(head.maps)

@@ -42,10 +42,12 @@ class Members:
     Attributes:
         uncertainty: what students learned beside the mean; None for teachers.
         files: by method and member.
+        origin: their role and arm, and the sequences; labels what is made of their maps.
     """
 
     uncertainty: str | None
     files: Mapping[str, Mapping[int, Path]]
+    origin: Mapping[str, object]
 
     @property
     def role(self) -> str:
@@ -88,7 +90,13 @@ class Members:
 
     def export_average(self, average: np.ndarray, target: str, kind: str, method: str) -> None:
         """Write the average over the models (top_n, L, 4)."""
-        write_npy(average, self.folder / map_name("avg", len(average), target, kind, method))
+        path = self.folder / map_name("avg", len(average), target, kind, method)
+        write_npy(average, path, **self.average_label(target, kind, method))
+
+    def average_label(self, target: str, kind: str, method: str) -> dict[str, object]:
+        """What the file of an average says of itself."""
+        own = {"content": "average map", "target": target, "head": kind, "method": method}
+        return {**own, **self.origin}
 
     def export_spread(self, spread: np.ndarray, target: str, method: str) -> None:
         """Write how far the models' maps of activity are from each other (top_n,)."""
@@ -142,7 +150,12 @@ def gather(
                 "name each model once."
             )
         by_member[card.member] = Path(path)
-    groups = {uncertainty: Members(uncertainty, own) for uncertainty, own in files.items()}
+    groups = {}
+    for uncertainty, own in files.items():
+        card = first[uncertainty]
+        origin = {name: getattr(card, name) for name in ("role", *_ARM)}
+        origin |= {"uncertainty": uncertainty, "sequences_sha256": sequences.sha256}
+        groups[uncertainty] = Members(uncertainty, own, origin)
     for group in groups.values():
         if any(list(by_member) != group.numbers for by_member in group.files.values()):
             raise ValueError("Every model needs maps by every method, in the same order.")

@@ -15,9 +15,16 @@ from dataclasses import dataclass
 import h5py
 import numpy as np
 
-from degu.dataset import Split, open_hdf5, read_info, read_split, write_array
+from degu.dataset import (
+    Split,
+    create_hdf5,
+    open_hdf5,
+    read_array,
+    read_info,
+    read_split,
+    write_array,
+)
 from degu.errors import InputError
-from degu.files import atomic_path
 from degu.sweep import derive_seed
 
 PathLike = str | os.PathLike[str]
@@ -187,7 +194,7 @@ def write_sequences(
     }
     content = {"seed": seed, "dataset_sha256": info.sha256}
     digest = _sha256(targets, **content)
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with create_hdf5(path) as file:
         for target, selection in targets.items():
             _write(file.create_group(f"targets/{target}"), vars(selection))
         file.attrs.update(
@@ -268,8 +275,8 @@ def _read(group: h5py.Group) -> dict[str, np.ndarray]:
     arrays = {}
     for key, dtype in _TYPES.items():
         if key != "motif_mask" or key in group:
-            stored = group[key].asstr() if key == "id" else group[key]
-            arrays[key] = stored[:].astype(dtype)
+            kinds = "O" if key == "id" else "biuf"
+            arrays[key] = read_array(group, key, dtype_kind=kinds).astype(dtype)
     return arrays
 
 

@@ -37,7 +37,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from degu.dataset import SPLITS, Split, open_hdf5, write_dataset
+from degu.dataset import SPLITS, Split, find_array, open_hdf5, write_dataset
 from degu.errors import InputError
 from degu.ingest.table import SPLIT_NAMES, source_file
 
@@ -80,19 +80,12 @@ def ingest(
             not one-hot, activities that are not finite, or an id in two splits.
     """
     source = source_file(data)
-    try:
-        with open_hdf5(source) as file:
-            layouts = _plan(source, file, targets)
-            arrays = {
-                name: _read_split(source, file, layout, targets) for name, layout in layouts.items()
-            }
-            ids = _read_ids(source, file, layouts)
-    # HDF5 reports a damaged chunk as either, when the chunk is read.
-    except (OSError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise InputError(
-            f"{source} cannot be read to its end ({reason}); make or download it again."
-        ) from error
+    with open_hdf5(source) as file:
+        layouts = _plan(source, file, targets)
+        arrays = {
+            name: _read_split(source, file, layout, targets) for name, layout in layouts.items()
+        }
+        ids = _read_ids(source, file, layouts)
     splits = {name: Split(id=ids.get(name), **arrays[name]) for name in SPLITS}
     write_dataset(
         path, splits, targets=targets, source=f"HDF5 file {source.name}", units=data["units"]
@@ -151,6 +144,8 @@ def _find(path: Path, file: h5py.File) -> dict[str, dict[str, str]]:
         # `get` gives None for a link that leads nowhere.
         if name is None or field.lower() not in FIELDS or not _is_dataset(file, key):
             return
+        if _shape(file[key]):
+            find_array(file, key, beside=True)
         other = found[name].setdefault(field.lower(), key)
         if other != key:
             raise InputError(
