@@ -418,6 +418,7 @@ class TestMessages:
             ("proportions: [-0.5]", "proportions", ["-0.5", "small"]),
             ("ensemble_sizes: [3, 1]", "ensemble_sizes", ["1 is too small", "at least 2"]),
             ("resources: {train: {gpu: 2}}", "resources.train.gpu", ["2 is too large"]),
+            ("require_gpu: true", "require_gpu", ["resources: {train: {gpu: 1}}"]),
             ("seed: -1", "seed", ["too small"]),
             ("training: {lr_factor: 1}", "training.lr_factor", ["too large", "below 1"]),
             ("arms: [{}, {proportions: [2]}]", "arms.proportions (block 2)", ["2 is too large"]),

@@ -103,14 +103,62 @@ def display_name(config: Mapping[str, Any]) -> str:
     return model_name
 
 
+def refuse_duplicate_keys(paths: Iterable[PathLike]) -> None:
+    """Refuse config files in which a key is written twice.
+
+    YAML takes the last one without a word.
+
+    Args:
+        paths: YAML or JSON files; Snakemake's ``workflow.configfiles``.
+
+    Raises:
+        InputError: names the file, the key and both lines; also for a file that cannot be read.
+    """
+    for path in paths:
+        try:
+            with open(path, encoding="utf-8") as stream:
+                root = yaml.compose(stream, Loader=_LOADER)
+        except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+            reason = " ".join(str(error).split())
+            raise InputError(
+                f"{path} cannot be read as YAML ({reason}); correct the file."
+            ) from error
+        for key, lines in _twice(root, set()):
+            raise InputError(
+                f"{path}, line {lines[1]}: {key} is there already in line {lines[0]}; keep one of "
+                "the two."
+            )
+
+
+def _twice(node: yaml.Node | None, seen: set[int]) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Keys that are written twice in one mapping, with their lines, in the order of the file."""
+    if id(node) in seen:  # an alias
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _twice(item, seen)
+    elif isinstance(node, yaml.MappingNode):
+        first: dict[tuple[str, str], yaml.Node] = {}
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                before = first.setdefault((key.tag, key.value), key)
+                if before is not key:
+                    lines = before.start_mark.line + 1, key.start_mark.line + 1
+                    yield key.value, lines
+            yield from _twice(value, seen)
+
+
 # Schema
 
 
+# Snakemake reads its Snakefile again in every job, and libyaml is ten times faster.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
 def _load(path: PathLike) -> Schema:
-    # Snakemake reads its Snakefile again in every job, and libyaml is ten times faster.
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     with open(path, encoding="utf-8") as stream:
-        return yaml.load(stream, Loader=loader)
+        return yaml.load(stream, Loader=_LOADER)
 
 
 def _dereference(node: Schema, schema: Schema) -> Schema:
@@ -246,6 +294,11 @@ def _check_meaning(config: dict[str, Any], rules: Schema) -> None:
                 f"{section}.min_learning_rate: {floor} is above the learning_rate, {start}; write "
                 "a smaller one."
             )
+    if config["require_gpu"] and not config["resources"]["train"]["gpu"]:
+        raise InputError(
+            "require_gpu: no training job asks for a GPU; write `resources: {train: {gpu: 1}}` "
+            "besides."
+        )
     _check_augmentation(config)
     _check_attribution(config)
     study = expand_arms(config["arms"])
