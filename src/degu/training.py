@@ -21,9 +21,10 @@ from degu.cards import Card, package_versions
 from degu.checkpoint import Checkpoint, KeepState
 from degu.dataset import open_hdf5
 from degu.errors import DeguError, DivergedError, InputError
-from degu.files import atomic_path, write_csv
+from degu.files import atomic_path, seal, write_csv
 from degu.fingerprint import FINGERPRINT
 from degu.heads import Heads
+from degu.models import check_stored
 from degu.models.identity import architecture_sha256
 from degu.stages import STAGES
 from degu.sweep import derive_seed
@@ -341,10 +342,8 @@ def build_weights(model: keras.Model, x: Any) -> None:
 def _compile_settings(model: keras.Model) -> list[Any]:
     """What a model was compiled with, but for metrics, which change no weights."""
     # A loss of one's own is in no config; weights of losses are in nothing else.
-    config = model.get_compile_config()
-    config = {
-        key: config[key] for key in config if key not in ("loss", "metrics", "weighted_metrics")
-    }
+    done_otherwise = ("optimizer", "loss", "metrics", "weighted_metrics")
+    config = {k: v for k, v in model.get_compile_config().items() if k not in done_otherwise}
     state = [keras.ops.convert_to_numpy(variable) for variable in model.optimizer.variables]
     return [model.optimizer, state, model.loss, config]
 
@@ -547,6 +546,7 @@ def save_model(
             replace(card, architecture_sha256=architecture_sha256(model)).write(file.attrs)
             if fingerprint is not None:
                 file.attrs[FINGERPRINT] = fingerprint
+        seal(temporary)
 
 
 @contextmanager
@@ -573,12 +573,21 @@ def load_model(path: str | os.PathLike[str], **expected: object) -> tuple[keras.
     """
     with open_hdf5(path) as file:
         card = Card.read(file)
+        stored = file.attrs.get("model_config")
     card.check(path, **expected)
+    # A model file may come from anywhere: neither here nor in Keras may code in it run.
+    check_stored(stored, path)
     try:
-        # A model file may come from anywhere: safe mode refuses code in it.
-        return keras.models.load_model(path, compile=False, safe_mode=True), card
+        model = keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
         raise InputError(f"{path} cannot be loaded as a Keras model: {error}") from error
+    # Another version of Keras may describe the same architecture in other words.
+    same_words = card.versions.get("keras") == keras.__version__
+    if same_words and card.architecture_sha256 not in ("", architecture_sha256(model)):
+        raise InputError(
+            f"{path} holds another architecture than its card says; delete it and train it again."
+        )
+    return model, card
 
 
 def save_history(history: Mapping[str, Sequence[float]], path: str | os.PathLike[str]) -> None:

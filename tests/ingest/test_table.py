@@ -7,6 +7,7 @@ import itertools
 import re
 import statistics
 import tempfile
+import zipfile
 from collections import Counter
 from pathlib import Path
 
@@ -612,3 +613,15 @@ def test_a_drawn_split_tears_no_sequence_apart(tmp_path):
     families = {name: {int(v) // 3 for v in split.y[:, 0]} for name, split in splits.items()}
     assert sum(len(f) for f in families.values()) == 60
     assert all(len(splits[name]) == 3 * len(families[name]) for name in families)
+
+
+@pytest.mark.parametrize("name", ["a.xlsx", "a.csv"])
+def test_a_workbook_is_named_as_what_it_is(tmp_path, name):
+    path = tmp_path / name
+    with zipfile.ZipFile(path, "w") as workbook:  # as Excel writes it
+        workbook.writestr("[Content_Types].xml", "<Types/>")
+        workbook.writestr("xl/workbook.xml", "<workbook/>")
+    words = f"{path} is an Excel file or another archive; save the sheet as CSV in UTF-8"
+    assert refusal(configured(path)).startswith(words)
+    path.write_bytes(bytes.fromhex("d0cf11e0a1b11ae1") + bytes(2000))  # .xls
+    assert refusal(configured(path)).startswith(words)

@@ -9,16 +9,19 @@ with job_log(snakemake.log[0]):
 
     from dataclasses import replace
 
-    import numpy as np
-
     from degu.cards import member_identity
-    from degu.dataset import read_info, read_split
+    from degu.dataset import read_info, read_split, read_subset
     from degu.heads import Heads
     from degu.members import finetune_member, training_session
     from degu.training import load_model
 
     info = read_info(snakemake.input.dataset)
-    train = read_split(snakemake.input.dataset, "Train", rows=np.load(snakemake.input.subset))
+    rows = read_subset(
+        snakemake.input.subset,
+        snakemake.input.dataset,
+        proportion=float(snakemake.wildcards.proportion),
+    )
+    train = read_split(snakemake.input.dataset, "Train", rows=rows)
     validation = read_split(snakemake.input.dataset, "Val")
     model, card = load_model(
         snakemake.input.model,

@@ -7,17 +7,20 @@ with job_log(snakemake.log[0]):
     claim(snakemake.resources.gpu, required=snakemake.config["require_gpu"])
     set_compute_threads(snakemake.params.compute_threads)
 
-    import numpy as np
-
     from degu.augment import Augmenter
     from degu.cards import Card, member_identity
-    from degu.dataset import read_info, read_split
+    from degu.dataset import read_info, read_split, read_subset
     from degu.heads import Heads
     from degu.members import train_member, training_session
 
     evoaug = snakemake.params.get("evoaug")
     info = read_info(snakemake.input.dataset)
-    train = read_split(snakemake.input.dataset, "Train", rows=np.load(snakemake.input.subset))
+    rows = read_subset(
+        snakemake.input.subset,
+        snakemake.input.dataset,
+        proportion=float(snakemake.wildcards.proportion),
+    )
+    train = read_split(snakemake.input.dataset, "Train", rows=rows)
     validation = read_split(snakemake.input.dataset, "Val")
     card = Card(
         **member_identity("teacher", **dict(snakemake.wildcards.items())),

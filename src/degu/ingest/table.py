@@ -50,6 +50,11 @@ _BASES = f"{ALPHABET}N{ALPHABET.lower()}n"
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _COMPLEMENT = str.maketrans("ACGT", "TGCA")
 _ROWS_PER_BLOCK = 8192
+# How .xlsx (a zip archive) and .xls begin, as bytes that are no UTF-8 are decoded here.
+_WORKBOOKS = tuple(
+    start.decode(errors="surrogateescape")
+    for start in (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
+)
 _SHOWN_COLUMNS = 20
 
 
@@ -370,6 +375,11 @@ def read_records(path: Path) -> Generator[tuple[int, list[str]]]:
                 raise InputError(
                     f"{path} is empty or begins with a blank line; name the columns in its "
                     "first line."
+                )
+            if first.startswith(_WORKBOOKS):
+                raise InputError(
+                    f"{path} is an Excel file or another archive; save the sheet as CSV in UTF-8 "
+                    "and name that file."
                 )
             if "\0" in first:
                 raise InputError(f"{path} is not text; save the table as CSV or TSV in UTF-8.")
