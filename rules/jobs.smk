@@ -2,8 +2,11 @@
 
 from collections import defaultdict
 
-from degu.notify import report_run
+from degu.notify import hide_address, report_run
 from degu.progress import failure_lines
+
+# Jobs need not see where messages go.
+hide_address()
 
 # Targets that print, and make nothing.
 NEWS = {"plan", "status"}
@@ -48,11 +51,10 @@ def arm_jobs(arm):
     jobs["aggregate_ensemble"].append(ENSEMBLE_STD.format(**arm.wildcards))
     jobs["distillation_data"].append(DISTILLATION.format(**arm.wildcards))
     if SHIFT_SETTINGS["kinds"]:
-        for rule, of_role in (
-            ("predict_shift", shift_teachers),
-            ("predict_shift_student", shift_students),
-        ):
-            jobs[rule] += [path for _, path, _ in of_role([arm])]
+        for _, path, identity in shift_teachers([arm]) + shift_students([arm]):
+            role = "_student" if "uncertainty" in identity else ""
+            role = "_dynamic_student" if "variant" in identity else role
+            jobs[f"predict_shift{role}"].append(path)
     if arm in ATTRIBUTION_ARMS:
         for rule, of_role, folder in (
             ("attribute", teachers_of, MAPS_TEACHERS),

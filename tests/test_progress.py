@@ -116,11 +116,11 @@ def test_what_the_log_of_a_run_says(run, monkeypatch):
     }
     assert 0 <= summary.seconds < 60
     assert sorted(failure_lines(summary.failed)) == [
-        "always: error: never.; log: logs/always.log",
-        "fail (i=1, kind=std): error: the disk is full.; log: logs/fail/1_std.log",
-        "fail (i=2, kind=std): error: the disk is full.; log: logs/fail/2_std.log",
-        "g2: its log ends without an error; log: logs/g2.log",
-        "lost: its log ends without an error; log: logs/lost.log",
+        "always: error: never. (log: logs/always.log)",
+        "fail (i=1, kind=std): error: the disk is full. (log: logs/fail/1_std.log)",
+        "fail (i=2, kind=std): error: the disk is full. (log: logs/fail/2_std.log)",
+        "g2: its log ends without an error (log: logs/g2.log)",
+        "lost: its log ends without an error (log: logs/lost.log)",
     ]
 
 
@@ -245,8 +245,8 @@ def test_log_of_a_run_on_slurm(tmp_path, monkeypatch):
     )
     assert read_run_log(log) == RunSummary(1, 5, expected, 150)
     assert failure_lines([always]) == [
-        "always: slurmstepd: error: Detected 1 oom_kill event in StepId=7.batch.; "
-        "log: slurm_logs/rule_always/7.log"
+        "always: slurmstepd: error: Detected 1 oom_kill event in StepId=7.batch. "
+        "(log: slurm_logs/rule_always/7.log)"
     ]
 
 
@@ -274,7 +274,7 @@ def test_logs_that_are_not_there(tmp_path):
     assert log_tail(tmp_path / "no.log") == []
     assert failure_lines([FailedJob("a"), FailedJob("b", "", ("no.log",))]) == [
         "a: its log ends without an error",
-        "b: its log ends without an error; log: no.log",
+        "b: its log ends without an error (log: no.log)",
     ]
 
 

@@ -241,13 +241,13 @@ def last_sentence(path: str | os.PathLike[str]) -> str | None:
 
 
 def failure_lines(failed: Iterable[FailedJob]) -> list[str]:
-    """A line for each failed job: ``rule (wildcards): error: ...; log: path``."""
+    """A line for each failed job: ``rule (wildcards): error: ... (log: path)``."""
     lines = []
     for job in failed:
         log = job.log
         # Of a group, some jobs failed and others were not run or are lost with them.
         said = (log and last_sentence(log)) or "its log ends without an error"
-        lines.append(f"{job}: {said}" + (f"; log: {log}" if log else ""))
+        lines.append(f"{job}: {said}" + (f" (log: {log})" if log else ""))
     return lines
 
 

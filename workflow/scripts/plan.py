@@ -13,10 +13,15 @@ with tempfile.TemporaryDirectory() as folder:
     config = Path(folder) / "config.json"
     config.write_text(json.dumps(params.overrides))
     # A dry run of all of the study takes no lock, and makes nothing.
-    command = [sys.executable, "-m", "snakemake", "all", "--dry-run", "--forceall", "--cores", "1"]
+    command = [sys.executable, "-m", "snakemake", "all", "--dry-run", "--forceall"]
+    # As many cores as any job asks for.
+    command += ["--cores", "1024"]
     command += ["--snakefile", params.snakefile, "--configfile", str(config)]
     dry_run = subprocess.run(command, capture_output=True, text=True)
 if dry_run.returncode:
     sys.exit(f"{dry_run.stdout}{dry_run.stderr}\nerror: the dry run failed, as said above.")
 times, rests_on = times_of(params.results, params.pilot)
-print(plan_text(plan(read_jobs(dry_run.stdout + dry_run.stderr), times)), rests_on, sep="\n\n")
+table = plan_text(plan(read_jobs(dry_run.stdout + dry_run.stderr), times))
+text = f"{table}\n\n{rests_on}\n"
+Path(snakemake.log[0]).write_text(text)
+print(text, end="")

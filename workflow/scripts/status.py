@@ -1,8 +1,13 @@
 """Print what of each arm is done, is being trained and is left, and how long that will take."""
 
+from pathlib import Path
+
 from degu.progress import at_once, read_benchmarks, status, status_text, times_of
 
 params = snakemake.params
 times, rests_on = times_of(params.results, params.pilot)
 jobs_at_once = at_once(read_benchmarks(f"{params.results}/benchmarks"))
-print(status_text(status(params.arms, times), jobs_at_once, times), rests_on, sep="\n\n")
+table = status_text(status(params.arms, times), jobs_at_once, times)
+text = f"{table}\n\n{rests_on}\n"
+Path(snakemake.log[0]).write_text(text)
+print(text, end="")
