@@ -9,7 +9,7 @@ from degu import models
 from degu.cards import Card
 from degu.dynamic import Variant
 from degu.ensemble import new_member
-from degu.errors import InputError
+from degu.errors import DivergedError, InputError
 from degu.heads import Heads
 from degu.members import finetune_member, predict_splits, train_dynamic_member, train_member
 from degu.training import load_model, predict, save_model
@@ -30,6 +30,11 @@ def build(input_shape, output_dim):
 
 def square(x):
     return x * x
+
+def constant(input_shape, output_dim):
+    inputs = keras.Input(input_shape)
+    x = layers.Flatten()(layers.Rescaling(0.0)(inputs))
+    return keras.Model(inputs, layers.Dense(output_dim)(x), name="constant")
 
 def with_own_function(input_shape, output_dim):
     inputs = keras.Input(input_shape)
@@ -201,6 +206,22 @@ def test_a_dynamic_student_has_the_heads_of_its_ensemble(
 ):
     with pytest.raises(InputError, match=words):
         train_dynamic(architecture, splits, teachers, "mutagenesis", Heads(targets, kinds))
+
+
+def test_a_head_that_learned_nothing_is_named(architecture, splits):
+    x, y = data(splits, "Train")
+    flat = y.copy()
+    flat[:, 1] = 0.5  # what is constant itself is rightly predicted so
+    for targets, names in ((y, "Dev, Hk: "), (flat, "Dev: ")):
+        with pytest.raises(DivergedError, match=f"^{names}.*another seed"):
+            train_member(
+                f"{architecture}:constant",
+                HEADS,
+                (x, targets),
+                data(splits, "Val"),
+                seed=1,
+                settings=SETTINGS | {"epochs": 1},
+            )
 
 
 def test_a_model_that_would_not_open_elsewhere_is_refused_untrained(architecture, splits, capsys):

@@ -27,8 +27,8 @@ from filelock import FileLock, Timeout
 from keras.src.backend.common.global_state import get_global_attribute
 from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
 
-from degu.errors import DeguError
-from degu.files import atomic_path
+from degu.errors import DeguError, InputError
+from degu.files import atomic_path, check_seal, seal
 from degu.fingerprint import FINGERPRINT, PROGRESS, fingerprint
 
 SCHEMA = 1
@@ -67,8 +67,9 @@ class State:
 class Checkpoint:
     """The file that holds the state of one training, replaced as a whole after every epoch.
 
-    HDF5, whose attributes are the schema's version, the fingerprint of the training and a hash of
-    the content. Whoever trains deletes it (:meth:`remove`) when the result is saved.
+    HDF5 with a seal (:func:`degu.files.seal`), whose attributes are the schema's version and the
+    fingerprint of the training. Whoever trains deletes it (:meth:`remove`) once the result is
+    saved.
 
     Args:
         path: of the file; its folder is made.
@@ -115,17 +116,20 @@ class Checkpoint:
         if self.fingerprint is None or not self.path.exists():
             return State()
         try:
-            with h5py.File(self.path, "r") as file:
-                if file.attrs["schema"] != SCHEMA or file.attrs[FINGERPRINT] != self.fingerprint:
-                    reason = "is of other data, settings or versions"
-                else:
-                    text = file["state"][()].decode()
-                    arrays = {name: _read_arrays(file[name]) for name in file if name != "state"}
-                    if file.attrs["content"] == fingerprint([text, arrays]):
-                        return _join(json.loads(text), arrays)
-                    reason = "is damaged"
-        except Exception:  # whatever h5py makes of a damaged file
             reason = "is damaged"
+            if check_seal(self.path):
+                with h5py.File(self.path, "r") as file:
+                    if (file.attrs["schema"], file.attrs[FINGERPRINT]) == (
+                        SCHEMA,
+                        self.fingerprint,
+                    ):
+                        arrays = {
+                            name: _read_arrays(file[name]) for name in file if name != "state"
+                        }
+                        return _join(json.loads(file["state"][()]), arrays)
+                reason = "is of other data, settings or versions"
+        except InputError:
+            pass
         _say(f"the checkpoint {self.path} {reason}; training starts afresh.")
         return State()
 
@@ -141,7 +145,6 @@ class Checkpoint:
         with h5py.File(buffer, "w") as file:
             file.attrs["schema"] = SCHEMA
             file.attrs[FINGERPRINT] = self.fingerprint
-            file.attrs["content"] = fingerprint([text, arrays])
             file["state"] = text.encode()
             for name, values in arrays.items():
                 group = file.create_group(name)
@@ -150,6 +153,7 @@ class Checkpoint:
         try:
             with atomic_path(self.path) as temporary:
                 temporary.write_bytes(buffer.getbuffer())
+                seal(temporary)
         except OSError as error:
             raise DeguError(
                 f"the checkpoint {self.path} cannot be written ({error.strerror}); make room and "

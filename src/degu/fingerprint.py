@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from degu.models.identity import architecture_config, nameless_config
+from degu.models.identity import architecture_config
 
 FINGERPRINT = "degu_fingerprint"
 """The HDF5 attribute of weights, models and checkpoints that holds theirs."""
@@ -64,7 +64,7 @@ def _identity(value: Any) -> Any:
         settings = {k: v for k, v in vars(value).items() if k not in _OF_TRAINING}
         return [name, _identity(settings)]
     if hasattr(value, "get_config"):
-        return [name, _identity(nameless_config(value))]
+        return [name, _identity(_nameless(value.get_config()))]
     if hasattr(value, "__array__"):
         array = np.ascontiguousarray(value)
         if array.dtype.hasobject:
@@ -73,3 +73,12 @@ def _identity(value: Any) -> Any:
         digest.update(array.reshape(-1).view(np.uint8).data)
         return digest.hexdigest()
     return [name, _identity(vars(value))]
+
+
+def _nameless(config: Any) -> Any:
+    """A Keras config without names, which count what a process has made: adam, adam_1."""
+    if isinstance(config, Mapping):
+        return {key: _nameless(item) for key, item in config.items() if key != "name"}
+    if isinstance(config, (list, tuple)):
+        return [_nameless(item) for item in config]
+    return config

@@ -600,7 +600,8 @@ def save_history(history: Mapping[str, Sequence[float]], path: str | os.PathLike
 def read_history(path: str | os.PathLike[str]) -> dict[str, list[float]]:
     """What :func:`save_history` wrote; InputError if it is no such file."""
     try:
-        table = pd.read_csv(path, float_precision="round_trip").drop(columns="epoch")
-        return {str(name): table[name].astype(float).tolist() for name in table}
+        # pandas rounds the last digit of some numbers, and Python of none.
+        table = pd.read_csv(path, dtype=str).drop(columns="epoch")
+        return {str(name): [float(value) for value in table[name]] for name in table}
     except (ValueError, KeyError, OSError) as error:
         raise InputError(f"{path} is no training history ({error}); delete it.") from error
