@@ -5,6 +5,8 @@ from collections import defaultdict
 from degu.notify import hide_address, report_run
 from degu.progress import failure_lines
 
+check_reseeded()
+
 # Jobs need not see where messages go.
 hide_address()
 

@@ -10,6 +10,16 @@ def member_seed(role):
     def seed(wildcards):
         names = ("augmentation", "proportion", "size", "variant")
         identity = {name: wildcards[name] for name in names if name in wildcards.keys()}
+        own = dict(wildcards.items())
+        folders = {
+            "teacher": TEACHERS,
+            "student": STUDENTS,
+            "dynamic student": DYNAMIC,
+        }
+        if role in folders:
+            drawn = first_model(folders[role], {"member": own.pop("ix"), **own})
+            if draws := config["reseed"].count(drawn):
+                identity["draw"] = draws + 1
         return derive_seed(config["seed"], role, member=wildcards.ix, **identity)
 
     return seed
@@ -73,6 +83,23 @@ def member_models(folder, identity):
     """A member's models; the last one is the member."""
     name, _ = member_names(folder, identity)
     return [f"{name}{stage}.h5" for stage in stages_of(identity)]
+
+
+def first_model(folder, identity):
+    """The model that a member's own seed decides; fine-tuning starts from it."""
+    return member_models(folder, identity)[0]
+
+
+def check_reseeded():
+    """End with a sentence where `reseed` names no member."""
+    members = teachers_of(ARMS) + students_of(ARMS) + dynamic_students_of(ARMS)
+    known = {first_model(*member) for member in members}
+    for path in config["reseed"]:
+        if path not in known:
+            sys.exit(
+                f"error in the config: reseed: {path} is no model that this study trains; write "
+                "the path after `output:` of the job that failed."
+            )
 
 
 def member_predictions(folder, identity):

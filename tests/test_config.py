@@ -87,6 +87,7 @@ class TestDefaults:
             "model": "deepstarr",
             "model_name": None,
             "seed": 1234,
+            "reseed": [],
             "compute_threads": 2,
             "require_gpu": False,
             "tracking": "none",

@@ -67,6 +67,25 @@ def test_comments_captions_and_styles_retrain_nothing(folder, checkout):
     assert plan(folder, root=checkout) == {}
 
 
+def test_one_member_from_another_seed(folder):
+    """Teacher 3 is in the ensemble of four alone, whose student it makes again."""
+    model = "results/tiny/standard/downsample_1/teachers/3_Small.h5"
+    jobs = plan(folder, changed(reseed=[model], attribution={"methods": []}))
+    assert jobs["train_teacher"] == jobs["predict_teacher"] == 1
+    assert jobs["aggregate_ensemble"] == jobs["distillation_data"] == jobs["train_student"] == 1
+    assert not {"train_teacher_evoaug", "train_dynamic_student", "finetune_student"} & set(jobs)
+
+
+def test_reseeding_what_no_study_trains_is_a_sentence(folder):
+    done = run_snakemake(folder, changed(reseed=["teachers/9.h5"]), "--dry-run", check=False)
+    assert done.returncode != 0
+    assert (
+        done.stdout.rstrip()
+        .splitlines()[-1]
+        .startswith("error in the config: reseed: teachers/9.h5 is no model that this study trains")
+    )
+
+
 def test_a_raised_version_of_training_retrains(folder, checkout):
     edit(checkout / "src/degu/stages.py", '"train": 1', '"train": 2')
     jobs = plan(folder, root=checkout)
