@@ -13,9 +13,12 @@ import hashlib
 import json
 import logging
 import os
+import resource
+import signal
 import struct
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import prod
@@ -32,6 +35,8 @@ _log = logging.getLogger(__name__)
 SPLITS = ("Train", "Val", "Test")
 SCHEMA_VERSION = 1
 ROWS_PER_CHUNK = 1024
+WALK_SECONDS = 20
+"""Seconds of the processor that a look at the structure of a foreign HDF5 file may take."""
 
 # HDF5 itself raises the first two; a damaged file has objects of the wrong kind, too.
 _DAMAGED = (
@@ -172,7 +177,10 @@ def open_hdf5(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
         InputError: if the file is missing, another format, truncated or damaged, not as it was
             written, or lacks what the body reads; names the file.
     """
-    sealed = check_seal(path)
+    if not check_seal(path):
+        _check_end(path)
+        state = os.stat(path)
+        _check_walk(os.fspath(path), state.st_ino, state.st_size, state.st_mtime_ns)
     try:
         file = h5py.File(path, "r")
     except OSError as error:
@@ -181,8 +189,6 @@ def open_hdf5(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
             "it, then make or download it again."
         ) from error
     with file:
-        if not sealed:
-            _check_end(path)
         try:
             yield file
         except InputError:
@@ -192,6 +198,50 @@ def open_hdf5(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
                 f"{path} is damaged or not a file of this kind ({_reason(error)}); delete it, then "
                 "make or download it again."
             ) from error
+
+
+@lru_cache(maxsize=1024)
+def _check_walk(path: str, *state: int) -> None:
+    """Refuse a file without a seal in which HDF5 itself goes astray.
+
+    Its library never returns from some damaged files, and crashes on others. A child process walks
+    through the file first, and may take only so much time of the processor.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # other threads: the child needs none
+        child = os.fork()
+    if child == 0:
+        try:
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            resource.setrlimit(resource.RLIMIT_CPU, (WALK_SECONDS, WALK_SECONDS))
+            for number in (signal.SIGXCPU, signal.SIGTERM, signal.SIGSEGV, signal.SIGABRT):
+                signal.signal(number, signal.SIG_DFL)
+            with suppress(Exception), h5py.File(path, "r") as file:
+                for key in file.attrs:
+                    with suppress(Exception):
+                        file.attrs[key]
+                file.visititems(_look)
+        finally:
+            os._exit(0)
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        raise InputError(
+            f"{path} is damaged: the HDF5 library does not get through it; delete it, then make or "
+            "download it again."
+        )
+
+
+def _look(name: str, item: h5py.Group | h5py.Dataset) -> None:
+    with suppress(Exception):
+        for key in item.attrs:
+            with suppress(Exception):
+                item.attrs[key]
+        if isinstance(item, h5py.Dataset):
+            item.id.get_storage_size()
+            if item.chunks:
+                item.id.get_num_chunks()
+            if item.dtype.kind == "O":
+                item[()]
 
 
 def _reason(error: Exception) -> str:
