@@ -397,14 +397,14 @@ def test_what_another_process_has_made_meanwhile_is_taken_as_it_is(data, tmp_pat
 
     first = make()
     assert first[2] == [0, 1]
-    before = [path.stat() for path in files]
+    before = [(path.stat().st_ino, path.stat().st_mtime_ns) for path in files]
     again = make()
     assert again[2] == []
     assert "has been made meanwhile" in capsys.readouterr().err
     assert again[1] == first[1]
     for a, b in zip(first[0].get_weights(), again[0].get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
-    assert [path.stat() for path in files] == before
+    assert [(path.stat().st_ino, path.stat().st_mtime_ns) for path in files] == before
     # Files of another training, or damaged ones, are replaced.
     assert make(seed=4)[2] == [0, 1]
     files[0].write_bytes(files[0].read_bytes()[:-2000])

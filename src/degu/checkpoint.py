@@ -224,10 +224,23 @@ def _variables(model: keras.Model) -> dict[str, list[Any]]:
     generator = get_global_attribute(GLOBAL_SEED_GENERATOR)
     return {
         "model": model.variables,
-        "optimizer": model.optimizer.variables,
+        "optimizer": _optimizer_variables(model.optimizer),
         # Of layers and losses that draw random numbers without a seed of their own.
         "random": [] if generator is None else [generator.state],
     }
+
+
+def _optimizer_variables(optimizer: keras.optimizers.Optimizer) -> list[Any]:
+    variables = list(optimizer.variables)
+    # Keras overlooks some of an optimizer whose loss is scaled by another one: Nadam's product.
+    for part in filter(None, (optimizer, getattr(optimizer, "inner_optimizer", None))):
+        known = {id(variable) for variable in variables}
+        variables += [
+            value
+            for value in vars(part).values()
+            if isinstance(value, keras.Variable) and id(value) not in known
+        ]
+    return variables
 
 
 def _split(state: State) -> tuple[str, dict[str, list[np.ndarray]]]:
