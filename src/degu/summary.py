@@ -96,9 +96,11 @@ def performance_rows(path: str | Path, targets: Iterable[str], identity: Identit
         InputError: if the file is not whole, or lacks a target.
     """
     try:
-        table = pd.read_csv(path)
-        metrics = table["metric"].tolist()
-    except (ValueError, KeyError):
+        text = Path(path).read_text()
+        table = pd.read_csv(StringIO(text if text.endswith("\n") else ""))
+        metrics = table.pop("metric").tolist()
+        table = table.astype(np.float64)
+    except (LookupError, OSError, OverflowError, TypeError, ValueError):
         metrics = []
     if metrics != list(REGRESSION_METRICS):
         raise InputError(
@@ -113,7 +115,7 @@ def performance_rows(path: str | Path, targets: Iterable[str], identity: Identit
                 if head == "mean":
                     raise InputError(f"{path} has no column {column}; make it again.")
                 continue
-            for metric, value in zip(table["metric"], table[column], strict=True):
+            for metric, value in zip(metrics, table[column], strict=True):
                 row = {**identity, "target": target, "head": head, "metric": metric}
                 if head == "std" and metric == "MSE":
                     size = identity["size"]
@@ -157,7 +159,7 @@ def tidy_rows(path: str | Path, columns: Sequence[str] = COLUMNS) -> pd.DataFram
     Raises:
         InputError: if it does not exist, has other columns or no rows, or is not whole.
     """
-    records: list[Any] = []
+    rows = None
     try:
         text = Path(path).read_text()
         table = pd.read_csv(
@@ -169,15 +171,16 @@ def tidy_rows(path: str | Path, columns: Sequence[str] = COLUMNS) -> pd.DataFram
         )
         needed = table[["role", "target", "head", "metric"]]
         if tuple(table.columns) == tuple(columns) and needed.notna().all(axis=None):
-            records = table.to_dict("records") if text.endswith("\n") else []
-    except (OSError, ValueError, KeyError):
+            records: list[Any] = table.to_dict("records") if text.endswith("\n") else []
+            rows = tidy(records, columns) if records else None
+    except (LookupError, OSError, OverflowError, TypeError, ValueError):
         pass
-    if not records:
+    if rows is None:
         raise InputError(
             f"{path} is not a whole table with the columns of the summary; delete it and run the "
             "workflow again."
         )
-    return tidy(records, columns)
+    return rows
 
 
 def tidy(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] = COLUMNS) -> pd.DataFrame:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -580,7 +581,8 @@ def load_model(path: str | os.PathLike[str], **expected: object) -> tuple[keras.
     try:
         model = keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
-        raise InputError(f"{path} cannot be loaded as a Keras model: {error}") from error
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path} cannot be loaded as a Keras model: {reason}") from error
     # Another version of Keras may describe the same architecture in other words.
     same_words = card.versions.get("keras") == keras.__version__
     if same_words and card.architecture_sha256 not in ("", architecture_sha256(model)):
@@ -601,7 +603,11 @@ def read_history(path: str | os.PathLike[str]) -> dict[str, list[float]]:
     """What :func:`save_history` wrote; InputError if it is no such file."""
     try:
         # pandas rounds the last digit of some numbers, and Python of none.
-        table = pd.read_csv(path, dtype=str).drop(columns="epoch")
-        return {str(name): [float(value) for value in table[name]] for name in table}
-    except (ValueError, KeyError, OSError) as error:
+        text = Path(path).read_text()
+        table = pd.read_csv(StringIO(text), dtype=str, keep_default_na=False)
+        epochs = table.pop("epoch").tolist()
+        if not text.endswith("\n") or epochs != [str(i + 1) for i in range(len(epochs))]:
+            raise ValueError("it is not whole")
+        return {str(name): [float(value or "nan") for value in table[name]] for name in table}
+    except (LookupError, OSError, TypeError, ValueError) as error:
         raise InputError(f"{path} is no training history ({error}); delete it.") from error
