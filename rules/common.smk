@@ -12,7 +12,7 @@ sys.path.insert(0, f"{workflow.basedir}/src")
 
 from degu import ingest
 from degu.augment import used_settings
-from degu.config import display_name, validate
+from degu.config import display_name, refuse_duplicate_keys, validate
 from degu.errors import InputError
 from degu.models import source_identity
 from degu.runtime import share_import_path
@@ -31,6 +31,7 @@ share_import_path(f"{workflow.basedir}/src")
 
 GIVEN_CONFIG = copy.deepcopy(config)
 try:
+    refuse_duplicate_keys(workflow.configfiles)
     config = validate(config, f"{workflow.basedir}/workflow/schemas/config.schema.yaml")
     ingest.preflight(config["data"], config["targets"])
     ARMS = expand_arms(config["arms"])

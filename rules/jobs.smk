@@ -5,8 +5,6 @@ from collections import defaultdict
 from degu.notify import hide_address, report_run
 from degu.progress import failure_lines
 
-check_reseeded()
-
 # Jobs need not see where messages go.
 hide_address()
 
@@ -69,3 +67,18 @@ def arm_jobs(arm):
 def arm_name(arm):
     """A name of an arm for reading."""
     return f"{arm.augmentation}, {arm.wildcards['proportion']} of Train, ensemble of {arm.size}"
+
+
+def check_reseeded():
+    """End with a sentence where `reseed` names no member."""
+    members = teachers_of(ARMS) + students_of(ARMS) + dynamic_students_of(ARMS)
+    known = {first_model(*member) for member in members}
+    for path in config["reseed"]:
+        if path not in known:
+            sys.exit(
+                f"error in the config: reseed: {path} is no model that this study trains; write "
+                "the path after `output:` of the job that failed."
+            )
+
+
+check_reseeded()

@@ -90,18 +90,6 @@ def first_model(folder, identity):
     return member_models(folder, identity)[0]
 
 
-def check_reseeded():
-    """End with a sentence where `reseed` names no member."""
-    members = teachers_of(ARMS) + students_of(ARMS) + dynamic_students_of(ARMS)
-    known = {first_model(*member) for member in members}
-    for path in config["reseed"]:
-        if path not in known:
-            sys.exit(
-                f"error in the config: reseed: {path} is no model that this study trains; write "
-                "the path after `output:` of the job that failed."
-            )
-
-
 def member_predictions(folder, identity):
     """A member's predictions on the data set."""
     return f"{member_names(folder, identity)[1]}_predictions.h5"
