@@ -7,8 +7,9 @@ import h5py
 import numpy as np
 import pytest
 
-from degu.dataset import SPLITS, Split, open_hdf5, read_info, read_split, write_dataset
+from degu.dataset import SPLITS, Split, open_hdf5, read_info, read_split, read_subset, write_dataset
 from degu.errors import InputError
+from degu.files import write_npy
 
 TARGETS = ("Dev", "Hk")
 ALL_FIELDS = ("x", "y", "y_std", "id", "motif_mask")
@@ -262,3 +263,26 @@ def test_another_hdf5_file_is_refused(tmp_path, splits):
         del file["Val/y"]
     with pytest.raises(InputError, match=r"lacks Val/y,"):
         read_info(path)
+
+
+# A subset
+
+
+def test_a_subset_holds_sorted_rows_of_the_training_set(tmp_path, splits):
+    dataset, path = tmp_path / "d.h5", tmp_path / "subset.npy"
+    sha256 = write(dataset, splits).sha256
+    n = len(splits["Train"])
+    write_npy(np.arange(0, n, 2), path, proportion=0.5, dataset_sha256=sha256)
+    assert read_subset(path, dataset, proportion=0.5).tolist() == list(range(0, n, 2))
+    with pytest.raises(InputError, match=r"has proportion 0\.5, where 0\.25 is needed"):
+        read_subset(path, dataset, proportion=0.25)
+    write_npy(np.arange(n), path, dataset_sha256="0" * 64)
+    with pytest.raises(InputError, match="has dataset_sha256 '0"):
+        read_subset(path, dataset)
+    for rows in ([], [1, 0], [1, 1], [-1, 0], [0, n]):
+        write_npy(np.array(rows, dtype=int), path)
+        with pytest.raises(InputError, match=f"sorted, distinct rows of the {n} training seq"):
+            read_subset(path, dataset)
+    write_npy(np.arange(2.0), path)
+    with pytest.raises(InputError, match="holds values of type float64"):
+        read_subset(path, dataset)

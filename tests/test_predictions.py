@@ -129,6 +129,28 @@ def test_only_the_variant_may_be_missing_from_a_card(write):
             file.attrs[name] = text
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("heads", "{"),
+        ("heads", "[]"),
+        ("heads", '{"targets": "Dev"}'),
+        ("heads", '{"targets": [1], "kinds": ["mean"]}'),
+        ("role", "teacher"),
+        ("member", '"1"'),
+        ("proportion", "null"),
+        ("versions", "[]"),
+        ("seed", "1.5"),
+    ],
+)
+def test_a_damaged_card_is_named(write, name, text):
+    path = write()
+    with h5py.File(path, "r+") as file:
+        file.attrs[f"degu_{name}"] = text
+    with pytest.raises(InputError, match=rf"has a damaged card \(degu_{name}\)"):
+        read_predictions(path)
+
+
 def test_an_identity_comes_from_the_wildcards_of_a_path():
     pool = {"augmentation": "evoaug", "proportion": "0.25", "ix": "3"}
     teacher = {
@@ -240,6 +262,28 @@ def test_files_that_lack_something_are_refused(write, tmp_path):
         read_predictions(whole)
     with pytest.raises(InputError, match="does not exist"):
         read_predictions(tmp_path / "absent.h5")
+
+
+def test_objects_of_another_kind_are_refused(write, tmp_path):
+    for change, words in (
+        (lambda file: file.create_group("Val"), "Val is missing or no array"),
+        (lambda file: file.create_dataset("Val", (8, 2)), "Val lacks a part of its values"),
+        (lambda file: file.create_dataset("Val", data=np.ones((8, 2), int)), "is of type int64"),
+        (lambda file: file.create_dataset("Val", (10**9, 2), "f4"), "more than the file holds"),
+        (lambda file: file.__setitem__("Val", h5py.SoftLink("/gone")), "Val is missing or no array"),
+        (lambda file: file.__setitem__("Val", h5py.Empty("f4")), "Val is missing or no array"),
+    ):
+        path = write()
+        with h5py.File(path, "r+") as file:
+            del file["Val"]
+            change(file)
+        with pytest.raises(InputError, match=words) as error:
+            read_predictions(path)
+        assert str(error.value).startswith(str(path))
+    path = write()
+    path.write_bytes(path.read_bytes()[:-3] + b"\0\0\0")
+    with pytest.raises(InputError, match="is not as it was written"):
+        read_predictions(path)
 
 
 def test_a_failed_write_leaves_nothing_behind(tmp_path):
