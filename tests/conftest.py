@@ -21,6 +21,14 @@ settings.register_profile("degu", deadline=None, derandomize=True)
 settings.load_profile("degu")
 
 
+def pytest_collection_modifyitems(items) -> None:
+    """Keep together, where tests run side by side, what shares a fixture that takes minutes."""
+    of_study = {item.path for item in items if "folder" in item.fixturenames}
+    for item in items:
+        group = "study" if item.path in of_study else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The repository."""
