@@ -214,8 +214,9 @@ def _check_walk(path: str, *state: int) -> None:
         try:
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
             resource.setrlimit(resource.RLIMIT_CPU, (WALK_SECONDS, WALK_SECONDS))
-            for number in (signal.SIGXCPU, signal.SIGTERM, signal.SIGSEGV, signal.SIGABRT):
-                signal.signal(number, signal.SIG_DFL)
+            for name in ("SIGXCPU", "SIGALRM", "SIGTERM", "SIGSEGV", "SIGABRT"):
+                signal.signal(getattr(signal, name), signal.SIG_DFL)
+            signal.alarm(10 * WALK_SECONDS)  # on the clock, should it wait for what never comes
             with suppress(Exception), h5py.File(path, "r") as file:
                 for key in file.attrs:
                     with suppress(Exception):
