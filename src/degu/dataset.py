@@ -211,38 +211,46 @@ def _check_walk(path: str, *state: int) -> None:
         warnings.simplefilter("ignore", DeprecationWarning)  # other threads: the child needs none
         child = os.fork()
     if child == 0:
+        lost = 1
         try:
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
             resource.setrlimit(resource.RLIMIT_CPU, (WALK_SECONDS, WALK_SECONDS))
             for name in ("SIGXCPU", "SIGALRM", "SIGTERM", "SIGSEGV", "SIGABRT"):
                 signal.signal(getattr(signal, name), signal.SIG_DFL)
             signal.alarm(10 * WALK_SECONDS)  # on the clock, should it wait for what never comes
-            with suppress(Exception), h5py.File(path, "r") as file:
-                for key in file.attrs:
-                    with suppress(Exception):
-                        file.attrs[key]
-                file.visititems(_look)
+            lost = _walk(path)
         finally:
-            os._exit(0)
+            os._exit(lost)
     _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
+    if status:
         raise InputError(
             f"{path} is damaged: the HDF5 library does not get through it; delete it, then make or "
             "download it again."
         )
 
 
-def _look(name: str, item: h5py.Group | h5py.Dataset) -> None:
-    with suppress(Exception):
+def _walk(path: str) -> int:
+    """0 if everything in the file can be listed, or the file cannot be opened at all."""
+    try:
+        file = h5py.File(path, "r")
+    except OSError:
+        return 0
+
+    def look(name: str, item: h5py.Group | h5py.Dataset) -> None:
         for key in item.attrs:
-            with suppress(Exception):
+            with suppress(Exception):  # what cannot be read is refused when it is asked for
                 item.attrs[key]
-        if isinstance(item, h5py.Dataset):
-            item.id.get_storage_size()
-            if item.chunks:
-                item.id.get_num_chunks()
-            if item.dtype.kind == "O":
-                item[()]
+        with suppress(Exception):
+            if isinstance(item, h5py.Dataset):
+                item.id.get_storage_size()
+                if item.chunks:
+                    item.id.get_num_chunks()
+                if item.dtype.kind == "O":
+                    item[()]
+
+    look("/", file)
+    file.visititems(look)
+    return 0
 
 
 def _reason(error: Exception) -> str:
