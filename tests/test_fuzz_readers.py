@@ -44,7 +44,7 @@ from degu.shift import read_shift, read_shift_info, write_shift
 from degu.summary import performance_rows, tidy, tidy_rows
 from degu.training import load_model, read_history, save_history, save_model
 
-FILES = 100
+FILES = 80
 """Mutated files of each format in a run of the tests; a model, which is slow to load, has fewer."""
 TIMES = int(os.environ.get("DEGU_FUZZ", "1"))
 
