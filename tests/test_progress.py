@@ -433,7 +433,7 @@ def test_plan_is_the_sum_of_its_jobs():
     assert " ".join(lines[4].split()) == "subset - 2 0 1 ? 30 ? ?"
     assert lines[6:] == [
         "gpu: 8 jobs, 7.5 hours of jobs, 8.0 GPU hours",
-        "without a partition: 2 jobs, 0.0 hours of jobs, 0.0 GPU hours",
+        "without a partition: 2 jobs, ? hours of jobs, ? GPU hours",
         "all: 10 jobs, 7.5 hours of jobs, 8.0 GPU hours",
         "train_teacher: a job would take 120 minutes, more than its limit; raise `runtime` of its "
         "stage under `resources`",
@@ -451,7 +451,7 @@ def test_times_of_a_pilot_are_scaled_to_the_training_set(tmp_path):
     study.mkdir()
     unknown, said = times_of(study, pilot)
     assert unknown.seconds("train_teacher") == 60
-    assert "not known" in said
+    assert f"not scaled to the training set: make {study}/dataset.h5 and {pilot}/" in said
     for folder, n in ((study, 5000), (pilot, 100)):
         with h5py.File(folder / "dataset.h5", "w") as file:
             file["Train/y"] = np.zeros((n, 2))
@@ -469,6 +469,10 @@ def test_times_of_a_pilot_are_scaled_to_the_training_set(tmp_path):
     write_benchmark(study / "benchmarks", "train_teacher/standard_1_1", 7)
     assert times_of(study, pilot)[0].seconds("train_teacher") == 7
     assert times_of(study)[1].startswith("Times: 1 benchmark files")
+    missing = study.parent / "misspelt"
+    assert times_of(study, missing)[1].endswith(
+        f"and none of {missing}: run that study first, or correct `pilot`"
+    )
 
 
 def begin_training(model, epochs=None, lock=False):
@@ -555,7 +559,7 @@ def test_status_is_the_sum_of_what_is_there(tmp_path, monkeypatch):
         f"{models[1]} has finished epoch 12",
         f"{models[2]} was interrupted after epoch 5",
         "no times are known, and none counted, of distillation_data",
-        "About 23 min 10 s left, with 2.0 jobs at once.",
+        "About 23 min 10 s left for the others, with 2.0 jobs at once.",
     ]
     for path in models + predictions + ["x.h5"]:
         Path(path).touch()

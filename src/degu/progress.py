@@ -377,11 +377,20 @@ def times_of(
     lines = [f"Times: {len(own):,} benchmark files of {study}{_epochs(study)}"]
     if pilot is not None and Path(pilot) != Path(study):
         others = read_benchmarks(Path(pilot) / "benchmarks")
-        sizes = [_training_size(folder) for folder in (study, pilot)]
-        scale, how = 1.0, "as they are, since the sizes of both training sets are not known"
-        if sizes[0] and sizes[1]:
-            scale = sizes[0] / sizes[1]
-            how = f"times {scale:.3g}, for {sizes[0]:,} training sequences in place of {sizes[1]:,}"
+        if others.empty:
+            lines.append(f"and none of {pilot}: run that study first, or correct `pilot`")
+            return times, "\n".join(lines)
+        sizes = {folder: _training_size(folder) for folder in (study, pilot)}
+        own_size, pilot_size = sizes.values()
+        scale = 1.0
+        if own_size and pilot_size:
+            scale = own_size / pilot_size
+            how = (
+                f"times {scale:.3g}, for {own_size:,} training sequences in place of {pilot_size:,}"
+            )
+        else:
+            unknown = " and ".join(f"{folder}/dataset.h5" for folder, n in sizes.items() if not n)
+            how = f"not scaled to the training set: make {unknown} first (a target by that name)"
         times = times | Times(others, scale)
         lines.append(f"and {len(others):,} of {pilot}{_epochs(pilot)}; its trainings {how}")
     return times, "\n".join(lines)
@@ -510,13 +519,15 @@ def plan_text(table: pd.DataFrame) -> str:
         }
     )
     lines.append(_aligned(shown))
-    totals = table.groupby("partition", sort=False)[["jobs", "hours", "gpu_hours"]].sum()
+    columns = table[["jobs", "hours", "gpu_hours"]]
+    # Zero hours only where that much is known.
+    totals = columns.groupby(table["partition"], sort=False).sum(min_count=1)
     lines.append("")
-    for partition, row in [*totals.iterrows(), ("all", totals.sum())]:
+    for partition, row in [*totals.iterrows(), ("all", columns.sum(min_count=1))]:
         name = "without a partition" if partition == "" else partition
+        hours, gpu_hours = ("?" if pd.isna(n) else f"{n:,.1f}" for n in row[["hours", "gpu_hours"]])
         lines.append(
-            f"{name}: {row['jobs']:,.0f} jobs, {row['hours']:,.1f} hours of jobs, "
-            f"{row['gpu_hours']:,.1f} GPU hours"
+            f"{name}: {row['jobs']:,.0f} jobs, {hours} hours of jobs, {gpu_hours} GPU hours"
         )
     limits = table[["rule", "longest", "limit"]]
     for rule, longest, limit in limits.itertuples(index=False, name=None):
@@ -698,7 +709,8 @@ def status_text(table: pd.DataFrame, at_once: float, times: Times) -> str:
     lines += _borrowed({rule: times.basis(rule) for rule in unfinished["rule"].unique()})
     if unfinished["seconds"].notna().any():
         left = duration(unfinished["seconds"].sum() / at_once)
-        lines.append(f"About {left} left, with {at_once:.1f} jobs at once.")
+        besides = " for the others" if unfinished["seconds"].isna().any() else ""
+        lines.append(f"About {left} left{besides}, with {at_once:.1f} jobs at once.")
     return "\n".join(lines)
 
 
