@@ -116,8 +116,9 @@ def refuse_duplicate_keys(paths: Iterable[PathLike]) -> None:
     """
     for path in paths:
         try:
-            with open(path, encoding="utf-8") as stream:
-                root = yaml.compose(stream, Loader=_LOADER)
+            text = Path(path).read_text(encoding="utf-8")
+            root = yaml.compose(text, Loader=_LOADER)
+            yaml.load(text, Loader=_LOADER)  # refuses tags, of Python's objects or unknown
         except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
             reason = " ".join(str(error).split())
             raise InputError(

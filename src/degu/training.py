@@ -610,4 +610,5 @@ def read_history(path: str | os.PathLike[str]) -> dict[str, list[float]]:
             raise ValueError("it is not whole")
         return {str(name): [float(value or "nan") for value in table[name]] for name in table}
     except (LookupError, OSError, TypeError, ValueError) as error:
-        raise InputError(f"{path} is no training history ({error}); delete it.") from error
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path} is no training history ({reason}); delete it.") from error
