@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 import traceback
+from collections import deque
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -323,10 +324,11 @@ def kill_often(job: Job, study: Path, kills: int, stops: int, rng: random.Random
     rng.shuffle(signals)
     # In their order, so that each run goes further than the one before.
     drawn = sorted(rng.uniform(-whole.first / 5, epochs + 2) for _ in signals)
-    moments: list[Moment | None] = [*map(Moment, drawn, signals), None]
+    moments: deque[Moment | None] = deque([*map(Moment, drawn, signals), None])
     before = most_lost = resumed = 0
     after, endings = [], []
-    for moment in moments if signals else []:
+    while signals and moments:
+        moment = moments.popleft()
         ran = run(job, study, results, moment, pace)
         seconds += ran.seconds
         onward = re.search(r"^training (?:continues|had ended) after epoch (\d+)", ran.log, re.M)
@@ -353,6 +355,8 @@ def kill_often(job: Job, study: Path, kills: int, stops: int, rng: random.Random
             before = int(says[1]) if says else before
         else:
             assert ran.code in (0, -signal.SIGKILL, -signal.SIGTERM), ran.log
+        if moment is not None and ran.code == 0:  # it was too late
+            moments.appendleft(moment._replace(epoch=rng.uniform(0, epochs)))
         after.append(before)
         endings.append(ran.code)
         if job.model in found:  # it has done its work, and begins again from nothing

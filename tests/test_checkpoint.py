@@ -456,5 +456,5 @@ def test_training_jobs_killed_at_random_moments_end_as_those_left_alone(root, tm
     assert run.returncode == 0, run.stderr[-4000:]
     results = json.loads((tmp_path / "kills.json").read_text())
     # One that comes after the end of its job is none.
-    assert sum(result["kills"] + result["stops"] for result in results) >= 20
+    assert sum(result["kills"] for result in results) == 20
     assert sum(result["resumed"] for result in results) >= 10
