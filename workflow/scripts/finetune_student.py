@@ -9,7 +9,7 @@ with job_log(snakemake.log[0]):
 
     from dataclasses import replace
 
-    from degu.cards import member_identity
+    from degu.cards import arm_identity, member_identity
     from degu.dataset import read_info
     from degu.distillation import read_lessons
     from degu.members import finetune_member, training_session
@@ -17,7 +17,10 @@ with job_log(snakemake.log[0]):
 
     sha256 = read_info(snakemake.input.dataset).sha256
     train, validation = read_lessons(
-        snakemake.input.distillation, snakemake.params.uncertainty, sha256
+        snakemake.input.distillation,
+        snakemake.params.uncertainty,
+        sha256,
+        **arm_identity(**dict(snakemake.wildcards.items())),
     )
     model, card = load_model(
         snakemake.input.model,

@@ -7,7 +7,7 @@ with job_log(snakemake.log[0]):
     claim(snakemake.resources.gpu, required=snakemake.config["require_gpu"])
     set_compute_threads(snakemake.params.compute_threads)
 
-    from degu.cards import Card, member_identity
+    from degu.cards import Card, arm_identity, member_identity
     from degu.dataset import read_info
     from degu.distillation import read_lessons
     from degu.heads import Heads
@@ -17,7 +17,10 @@ with job_log(snakemake.log[0]):
 
     info = read_info(snakemake.input.dataset)
     train, validation = read_lessons(
-        snakemake.input.distillation, snakemake.params.uncertainty, info.sha256
+        snakemake.input.distillation,
+        snakemake.params.uncertainty,
+        info.sha256,
+        **arm_identity(**dict(snakemake.wildcards.items())),
     )
     card = Card(
         **member_identity("student", **dict(snakemake.wildcards.items())),

@@ -8,7 +8,7 @@ with job_log(snakemake.log[0]):
     set_compute_threads(snakemake.params.compute_threads)
 
     from degu.augment import Augmenter
-    from degu.cards import Card, member_identity
+    from degu.cards import Card, arm_identity, member_identity
     from degu.dataset import read_info
     from degu.distillation import read_lessons
     from degu.members import train_member, training_session
@@ -16,7 +16,10 @@ with job_log(snakemake.log[0]):
     evoaug = snakemake.params.get("evoaug")
     sha256 = read_info(snakemake.input.dataset).sha256
     train, validation = read_lessons(
-        snakemake.input.distillation, snakemake.params.uncertainty, sha256
+        snakemake.input.distillation,
+        snakemake.params.uncertainty,
+        sha256,
+        **arm_identity(**dict(snakemake.wildcards.items())),
     )
     card = Card(
         **member_identity("student", **dict(snakemake.wildcards.items())),
