@@ -20,7 +20,7 @@ import keras
 import numpy as np
 
 from degu.checkpoint import Checkpoint, checkpoint_path, training_lock
-from degu.fingerprint import FINGERPRINT, fingerprint
+from degu.fingerprint import FINGERPRINT, fingerprint, own_layers
 from degu.metrics import eval_classification, eval_regression
 from degu.models.identity import architecture_config, reseed
 from degu.sweep import derive_seed
@@ -252,8 +252,9 @@ class DEGU:
         """Train and save a member, or load it; one process at a time."""
         prefix = f"{save_prefix}_{i}"
         path = Path(f"{prefix}.weights.h5")
-        compiled = member.get_compile_config() if member.compiled else None
-        architecture = architecture_config(member)
+        # A loss of one's own is in no config.
+        compiled = [member.get_compile_config(), member.loss] if member.compiled else None
+        architecture = [architecture_config(member), own_layers(member)]
         identity = fingerprint([self.seed, i, architecture, compiled, *data, *settings])
         checkpoint = Checkpoint(checkpoint_path(path))
         with training_lock(path):
