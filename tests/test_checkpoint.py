@@ -174,6 +174,37 @@ def test_a_dynamic_student_goes_on_and_only_with_its_teachers(data, tmp_path, ca
     )
 
 
+class Best(keras.callbacks.Callback):
+    """A callback of one's own, whose attributes happen to be named as Keras's are."""
+
+    def __init__(self):
+        super().__init__()
+        self.best, self.best_weights = np.zeros(3), "best.weights.h5"
+
+
+def test_other_callbacks_go_on(data, tmp_path):
+    """Keras's that exchanges weights between epochs, and one of one's own."""
+    x, y, validation = data
+    path = tmp_path / "checkpoint.h5"
+
+    def fit(path, interrupt=None):
+        model, spy = new_member(network(), 3), Interrupt(interrupt)
+        callbacks = [Best(), keras.callbacks.SwapEMAWeights(swap_on_epoch=True), spy]
+        optimizer = keras.optimizers.Adam(0.03, use_ema=True, ema_momentum=0.8)
+        settings = {**SETTINGS, "epochs": 4, "seed": 3, "callbacks": callbacks}
+        history = standard_train_fun(
+            model, x, y, validation, None, optimizer, "mse", checkpoint=path, **settings
+        )
+        return model, history, spy.begun
+
+    whole = fit(None)
+    with pytest.raises(Interrupted):
+        fit(path, 2)
+    resumed = fit(path)
+    assert resumed[2] == [2, 3]
+    assert_same(whole, resumed)
+
+
 def test_both_phases_of_evoaug_go_on(data, tmp_path):
     fun = EvoAugTraining(Augmenter([RandomNoise()]), finetune_epochs=3)
     settings = {"fun": fun, "epochs": 2}

@@ -205,7 +205,8 @@ class KeepState(keras.callbacks.Callback):
         callbacks = {
             str(i): kept
             for i, callback in enumerate(self.callbacks)
-            if (kept := {k: v for k, v in vars(callback).items() if k in PROGRESS})
+            if _is_of_keras(callback)
+            and (kept := {k: v for k, v in vars(callback).items() if k in PROGRESS})
         }
         self.state = State(
             epoch + 1,
@@ -218,6 +219,13 @@ class KeepState(keras.callbacks.Callback):
             callbacks,
         )
         self.checkpoint.write(self.state)
+
+
+def _is_of_keras(callback: keras.callbacks.Callback) -> bool:
+    """Whether it is one of Keras's own, or made of one; another's attributes may be anything."""
+    kinds = type(callback).__mro__
+    kinds = kinds[: kinds.index(keras.callbacks.Callback)]
+    return any(kind.__module__.startswith("keras.") for kind in kinds)
 
 
 def _variables(model: keras.Model) -> dict[str, list[Any]]:
