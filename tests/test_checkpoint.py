@@ -174,6 +174,38 @@ def test_a_dynamic_student_goes_on_and_only_with_its_teachers(data, tmp_path, ca
     )
 
 
+class NoisyError(keras.losses.Loss):
+    """A loss with random numbers of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.generator = keras.random.SeedGenerator(4)
+
+    def call(self, y, prediction):
+        return keras.random.uniform((), seed=self.generator) * keras.ops.square(y - prediction)
+
+
+def test_a_loss_with_random_numbers_goes_on(data, tmp_path, monkeypatch):
+    monkeypatch.delattr("os.sched_getaffinity")  # some systems have none
+    x, y, validation = data
+    path = tmp_path / "checkpoint.h5"
+
+    def fit(path, interrupt=None):
+        model, spy = new_member(network(), 3), Interrupt(interrupt)
+        settings = {**SETTINGS, "epochs": 4, "seed": 3, "callbacks": [spy], "checkpoint": path}
+        history = standard_train_fun(
+            model, x, y, validation, None, keras.optimizers.Adam(), NoisyError(), **settings
+        )
+        return model, history, spy.begun
+
+    whole = fit(None)
+    with pytest.raises(Interrupted):
+        fit(path, 2)
+    resumed = fit(path)
+    assert resumed[2] == [2, 3]
+    assert_same(whole, resumed)
+
+
 class Best(keras.callbacks.Callback):
     """A callback of one's own, whose attributes happen to be named as Keras's are."""
 

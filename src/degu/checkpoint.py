@@ -233,9 +233,19 @@ def _variables(model: keras.Model) -> dict[str, list[Any]]:
     return {
         "model": model.variables,
         "optimizer": _optimizer_variables(model.optimizer),
-        # Of layers and losses that draw random numbers without a seed of their own.
-        "random": [] if generator is None else [generator.state],
+        # Of layers and losses that draw random numbers without a seed of their own, and of losses
+        # with one; layers' own are variables of the model.
+        "random": [
+            part.state
+            for part in (generator, *_parts_of_losses(model))
+            if isinstance(part, keras.random.SeedGenerator)
+        ],
     }
+
+
+def _parts_of_losses(model: keras.Model) -> list[Any]:
+    losses = keras.tree.flatten(model.loss)
+    return [part for loss in losses for part in getattr(loss, "__dict__", {}).values()]
 
 
 def _optimizer_variables(optimizer: keras.optimizers.Optimizer) -> list[Any]:

@@ -353,7 +353,10 @@ def _compute_threads() -> tuple[int, int]:
     """TensorFlow's threads within and between operations; left to itself, it takes every core."""
     import tensorflow as tf
 
-    threading, cores = tf.config.threading, len(os.sched_getaffinity(0))
+    threading = tf.config.threading
+    # Not every system tells which cores are a process's own.
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = cores or 1
     return (
         threading.get_intra_op_parallelism_threads() or cores,
         threading.get_inter_op_parallelism_threads() or cores,
