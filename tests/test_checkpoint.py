@@ -1,6 +1,9 @@
 """Training that is interrupted and goes on: the same weights and history, to the bit."""
 
+import errno
+import fcntl
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -521,3 +524,24 @@ def test_training_jobs_killed_at_random_moments_end_as_those_left_alone(root, tm
     # One that comes after the end of its job is none.
     assert sum(result["kills"] for result in results) == 20
     assert sum(result["resumed"] for result in results) >= 10
+
+
+def test_a_lock_that_fails_is_a_sentence_and_one_that_is_unknown_a_warning(
+    tmp_path, monkeypatch, capsys
+):
+    """As a stale network file system does, and one that has no locks."""
+
+    def failing(number):
+        def flock(*_):
+            raise OSError(number, os.strerror(number))
+
+        return flock
+
+    monkeypatch.setattr(fcntl, "flock", failing(errno.ESTALE))
+    lock = training_lock(tmp_path / "m.h5")
+    with pytest.raises(DeguError, match=r"the lock of m\.h5 cannot be used \(Stale file handle\)"):
+        lock.__enter__()
+    monkeypatch.setattr(fcntl, "flock", failing(errno.ENOLCK))
+    with training_lock(tmp_path / "m.h5"):
+        pass
+    assert "without locks" in capsys.readouterr().err

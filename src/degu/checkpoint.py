@@ -208,7 +208,7 @@ class KeepState(keras.callbacks.Callback):
             if _is_of_keras(callback)
             and (kept := {k: v for k, v in vars(callback).items() if k in PROGRESS})
         }
-        self.state = State(
+        state = State(
             epoch + 1,
             bool(self.model.stop_training),
             self.model.history.history,
@@ -218,7 +218,9 @@ class KeepState(keras.callbacks.Callback):
             },
             callbacks,
         )
-        self.checkpoint.write(self.state)
+        self.checkpoint.write(state)
+        # Only what is written is gone on from.
+        self.state = state
 
 
 def _is_of_keras(callback: keras.callbacks.Callback) -> bool:
@@ -301,7 +303,8 @@ def training_lock(result: Path_, *others: Path_) -> Iterator[None]:
     """Let one process at a time make a result; another one waits, and says so once.
 
     The lock is the operating system's: it ends with the process that holds it, however that ends.
-    On a file system without locks a line says that there is none.
+    On a file system without locks a line says that there is none; a lock that fails for another
+    reason is a DeguError.
 
     Args:
         result: the file that is made.
@@ -329,8 +332,8 @@ def training_lock(result: Path_, *others: Path_) -> Iterator[None]:
 def _acquire(lock: FileLock, result: Path, owner: Path) -> None:
     waiting = False
     while True:
-        owner.parent.mkdir(parents=True, exist_ok=True)
         try:
+            owner.parent.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=-1 if waiting else 0, poll_interval=0.5)
         except Timeout:
             waiting = True
@@ -342,7 +345,10 @@ def _acquire(lock: FileLock, result: Path, owner: Path) -> None:
             continue  # whoever had the lock has just deleted the folder
         except OSError as error:
             if error.errno not in _NO_LOCKS:
-                raise
+                raise DeguError(
+                    f"{owner.parent}: the lock of {result.name} cannot be used ({error.strerror}); "
+                    "see that the folder is there and can be written, and start again."
+                ) from error
             _say(
                 f"{owner.parent} is on a file system without locks ({error.strerror}): see that no "
                 f"two processes make {result.name} at once."
