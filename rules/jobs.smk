@@ -3,7 +3,7 @@
 from collections import defaultdict
 
 from degu.notify import hide_address, report_run
-from degu.progress import failure_lines
+from degu.runlog import failure_lines
 
 # Jobs need not see where messages go.
 hide_address()

@@ -12,7 +12,7 @@ from conftest import run_python
 
 from degu import notify
 from degu.notify import VARIABLE, notify_slack, redacted, report_run, run_message
-from degu.progress import FailedJob, RunSummary
+from degu.runlog import FailedJob, RunSummary
 
 SECRET = "/services/T0FAKE/B0FAKE/qN7notARealOne"
 
@@ -323,7 +323,7 @@ def test_a_fault_of_this_module_is_a_line(webhook, monkeypatch, capfd):
 
 
 SNAKEFILE = """
-from degu import notify, progress
+from degu import notify, runlog
 
 rule all:
     input: "a.txt"
@@ -335,7 +335,7 @@ rule fail:
 
 onerror:
     summary = notify.report_run("my_assay", succeeded=False, log=log)
-    print(*progress.failure_lines(summary.failed), sep="\\n")
+    print(*runlog.failure_lines(summary.failed), sep="\\n")
 """
 
 

@@ -18,7 +18,8 @@ from collections.abc import Sequence
 from urllib.error import URLError
 from urllib.parse import urlsplit
 
-from degu.progress import FailedJob, RunSummary, duration, last_sentence, log_tail, read_run_log
+from degu.progress import duration
+from degu.runlog import FailedJob, RunSummary, last_sentence, log_tail, read_run_log
 
 VARIABLE = "SLACK_WEBHOOK_URL"
 _hidden = ""
