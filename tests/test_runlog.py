@@ -290,10 +290,3 @@ def test_tail_of_a_log(tmp_path):
 def test_last_sentence(text, expected, tmp_path):
     (tmp_path / "job.log").write_text(text)
     assert last_sentence(tmp_path / "job.log") == expected
-
-
-def write_benchmark(folder, name, seconds, finished=0.0, rss="512.5"):
-    path = folder / f"{name}.tsv"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"s\th:m:s\tmax_rss\tcpu_time\n{seconds}\t0:00:01\t{rss}\t3\n")
-    os.utime(path, (finished, finished))
