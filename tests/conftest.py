@@ -21,6 +21,7 @@ settings.register_profile("degu", deadline=None, derandomize=True)
 settings.load_profile("degu")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items) -> None:
     """Keep together, where tests run side by side, what shares a fixture that takes minutes."""
     of_study = {item.path for item in items if "folder" in item.fixturenames}
