@@ -32,9 +32,9 @@ run: $(STAMP)
 report: $(STAMP)
 	$(BIN)/snakemake --cores $(CORES) --report report.html $(ARGS)
 
-# Two files at a time; those that need the finished study of the tests, one after the other.
+# Two files at a time.
 test: $(STAMP)
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup $(ARGS)
+	$(BIN)/pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

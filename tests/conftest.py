@@ -9,6 +9,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 from degu.dataset import Split, write_dataset
@@ -21,15 +22,6 @@ settings.register_profile("degu", deadline=None, derandomize=True)
 settings.load_profile("degu")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items) -> None:
-    """Keep together, where tests run side by side, what shares a fixture that takes minutes."""
-    of_study = {item.path for item in items if "folder" in item.fixturenames}
-    for item in items:
-        group = "study" if item.path in of_study else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The repository."""
@@ -39,9 +31,18 @@ def root() -> Path:
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory) -> Path:
     """Where the tiny study of the workflow's tests has run, once for all of them."""
-    import tiny_study  # beside the tests of the workflow, which alone ask for it
+    import tiny_study
 
-    return tiny_study.run(tmp_path_factory.mktemp("study"))
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent  # that of all workers
+    study, done = base / "study", base / "study.done"
+    with FileLock(f"{study}.lock"):
+        if not done.exists():
+            study.mkdir()
+            tiny_study.run(study)
+            done.touch()
+    return study
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from scipy import stats
 from snakemake_runs import ROOT, planned_jobs, run_snakemake
 from tiny_study import CONFIG, changed
@@ -274,7 +275,8 @@ def test_another_order_of_jobs_gives_the_same_bits(folder, results, tmp_path):
 def test_the_guides_commands_plan_what_they_say(folder):
     guide = (ROOT / "docs/guide.md").read_text()
     line = re.search(r"^snakemake (teachers .*?) +#", guide, re.MULTILINE).group(1)
-    arguments = line.replace("my_assay.yaml", "study.yaml").split()
+    (folder / "guide.yaml").write_text(yaml.safe_dump(CONFIG))
+    arguments = line.replace("my_assay.yaml", "guide.yaml").split()
     done = run_snakemake(folder, None, *arguments, "--dry-run", "--forceall", "--quiet", "rules")
     assert planned_jobs(done.stdout)["train_teacher"] == 6
     assert "train_student" not in planned_jobs(done.stdout)
