@@ -6,7 +6,9 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 from conftest import run_python
@@ -238,8 +240,10 @@ os.setuid(int(sys.argv[4]))
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can be several users")
 def test_users_share_the_locks_whatever_their_umask(machine, tmp_path):
     """The first of them has private files, and the kernel may protect files of sticky folders."""
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(folder.stat().st_mode | stat.S_IXOTH)
+    base = Path(tempfile.gettempdir()).resolve()
+    for folder in (tmp_path, *tmp_path.parents):
+        if base in folder.parents:
+            folder.chmod(folder.stat().st_mode | stat.S_IXOTH)
     environment = machine(visible="0")
     (tmp_path / "locks").chmod(0o1777)
     first = start(environment, seconds=60, user=12001, umask=0o077)
