@@ -168,7 +168,9 @@ LONG_CALL = "import hashlib; hashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)"
 
 def stop_job(folder, work, grace, signals):
     """Send signals to a job at work; returns its exit code, its log and the seconds it took."""
-    code = STOPPED.format(work=work, grace=grace)
+    # Tests that run in the background inherit an ignored SIGINT, which a job leaves ignored.
+    code = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    code += STOPPED.format(work=work, grace=grace)
     process = subprocess.Popen([sys.executable, "-c", code], cwd=folder)
     log = folder / "job.log"
     while not (log.exists() and "ready" in log.read_text()):
