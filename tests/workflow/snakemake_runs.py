@@ -9,6 +9,8 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parents[2]
+# Workers that run tests side by side may plan in one folder.
+CONFIG_FILE = f"study{os.environ.get('PYTEST_XDIST_WORKER', '')}.yaml"
 
 
 def run_snakemake(folder, config=None, *arguments, check=True, cores=2, root=ROOT, prefix=()):
@@ -19,8 +21,7 @@ def run_snakemake(folder, config=None, *arguments, check=True, cores=2, root=ROO
     command = [*prefix, sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile")]
     command += ["--directory", str(folder), "--cores", str(cores)]
     if config is not None:
-        # Workers that run tests side by side may plan in one folder.
-        path = Path(folder) / f"study{os.environ.get('PYTEST_XDIST_WORKER', '')}.yaml"
+        path = Path(folder) / CONFIG_FILE
         path.write_text(config if isinstance(config, str) else yaml.safe_dump(config))
         command += ["--configfile", str(path)]
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}

@@ -18,7 +18,7 @@ import numpy as np
 import psutil
 import pytest
 import tiny_study
-from snakemake_runs import ROOT, run_snakemake
+from snakemake_runs import CONFIG_FILE, ROOT, run_snakemake
 
 EPOCHS = 30
 CONFIG = {
@@ -31,7 +31,7 @@ CONFIG = {
 POOL = "results/tiny/standard/downsample_1"
 MODELS = [f"{POOL}/teachers/{i}_Small.h5" for i in (1, 2)]
 HISTORIES = [f"{POOL}/teachers/{i}_history.csv" for i in (1, 2)]
-STUDY = ("--configfile", "study.yaml", "--", *MODELS)
+STUDY = ("--configfile", CONFIG_FILE, "--", *MODELS)
 
 
 def start_snakemake(folder):
