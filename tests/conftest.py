@@ -22,6 +22,12 @@ settings.register_profile("degu", deadline=None, derandomize=True)
 settings.load_profile("degu")
 
 
+def pytest_collection_modifyitems(items) -> None:
+    """Files with long tests come first, so that no worker is left alone with one at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The repository."""

@@ -509,6 +509,7 @@ def test_an_ensemble_takes_up_its_half_trained_member(data, tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_training_jobs_killed_at_random_moments_end_as_those_left_alone(root, tmp_path):
     """The workflow's scripts, in processes of their own; see benchmarks/kills.py."""
     options = ["--kills", "20", "--stops", "2", "--epochs", "12", "--json", tmp_path / "kills.json"]

@@ -16,6 +16,8 @@ import pytest
 from snakemake_runs import ROOT, run_snakemake
 from tiny_study import ARCHITECTURE, changed
 
+pytestmark = pytest.mark.slow
+
 # One GPU for a training job; memory and time that a small node has.
 RESOURCES = {
     "train": {"gpu": 1, "partition": "gpu", "mem_mb": 2000, "runtime": 20},

@@ -20,6 +20,8 @@ import pytest
 import tiny_study
 from snakemake_runs import CONFIG_FILE, ROOT, run_snakemake
 
+pytestmark = pytest.mark.slow
+
 EPOCHS = 30
 CONFIG = {
     **{key: tiny_study.CONFIG[key] for key in ("dataset", "data", "model", "model_name")},

@@ -13,6 +13,8 @@ from snakemake_runs import run_snakemake
 
 from degu.training import predict
 
+pytestmark = pytest.mark.slow
+
 SIZES = {"train": 3000, "val": 600, "test": 1000}
 TARGETS = ["tobacco", "maize"]
 CONFIG = {
