@@ -45,4 +45,4 @@ lint: $(STAMP)
 
 # The table of keys in config/README.md is generated from the schema.
 config-docs: $(STAMP)
-	$(BIN)/python -m degu.config config/README.md workflow/schemas/config.schema.yaml
+	$(BIN)/python -m degu.study.config config/README.md

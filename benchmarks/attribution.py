@@ -27,7 +27,7 @@ from training import HEADS, interval
 from degu import models
 from degu.attribution import explain, shuffled_references
 from degu.ingest.simulate import simulate
-from degu.runtime import set_compute_threads
+from degu.ops.runtime import set_compute_threads
 
 REFERENCES = 100
 LENGTH = 249  # bp

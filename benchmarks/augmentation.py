@@ -23,11 +23,11 @@ from training import DEFAULT_SEQUENCES, HEADS, Stopwatch, interval
 
 from degu import models
 from degu.augment import REGISTRY, Augmenter, RandomMutation
-from degu.dynamic import DynamicStudent, beside
 from degu.heads import Heads
 from degu.ingest.simulate import simulate
-from degu.runtime import set_compute_threads
-from degu.training import head_errors, standard_train_fun
+from degu.ops.runtime import set_compute_threads
+from degu.training.dynamic import DynamicStudent, beside
+from degu.training.fit import head_errors, standard_train_fun
 
 DEFAULT = ("deletion", "translocation", "noise", "mutation")  # of the config
 MAX_STRETCH = 20  # bp: the default of deletion, insertion, translocation and inversion

@@ -29,14 +29,14 @@ from typing import Any, NamedTuple
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 
+import degu.members
 import h5py
 import keras  # noqa: F401  (for the forks)
 import numpy as np
 
 import degu.augment
-import degu.devices
-import degu.distillation
-import degu.members
+import degu.io.distillation
+import degu.ops.devices
 from degu.dataset import Split, write_dataset
 
 FORK = get_context("fork")
@@ -173,7 +173,7 @@ def write_inputs(folder: Path) -> None:
         splits[name] = Split(x, y.astype(np.float32))
     write_dataset(folder / "dataset.h5", splits, targets=TARGETS, source="kills")
     np.save(folder / "subset.npy", np.arange(SIZES["Train"]))
-    degu.distillation.write_distillation(
+    degu.io.distillation.write_distillation(
         folder / "distillation.h5",
         dataset=folder / "dataset.h5",
         rows=np.arange(SIZES["Train"]),
@@ -212,7 +212,7 @@ def start(job: Job, study: Path, results: Path, log: Path) -> int:
     code = 1
     try:
         # It wants to come before TensorFlow's import.
-        degu.devices.claim = lambda gpu, required: None
+        degu.ops.devices.claim = lambda gpu, required: None
         sys.path.insert(0, str(study))
         exec(compile(script.read_text(), script, "exec"), {"snakemake": snakemake})
         code = 0

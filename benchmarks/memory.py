@@ -22,9 +22,9 @@ from pathlib import Path
 import numpy as np
 
 from degu.dataset import read_info, read_split
-from degu.distillation import read_distillation, write_distillation, write_subset_sequences
 from degu.heads import Heads
 from degu.ingest import ingest
+from degu.io.distillation import read_distillation, write_distillation, write_subset_sequences
 from degu.sweep import draw_subset
 
 SIZES = {"n_train": 402_296, "n_val": 40_570, "n_test": 41_186}
@@ -34,7 +34,7 @@ SHORT = {"epochs": 2, "steps_per_epoch": 30, "batch_size": 128, "learning_rate":
 
 def teacher(folder, proportion=1):
     """What workflow/scripts/train_teacher.py does."""
-    from degu.members import train_member
+    from degu.jobs.train import train_member
 
     dataset = folder / "dataset.h5"
     info = read_info(dataset)
@@ -53,7 +53,7 @@ def teacher(folder, proportion=1):
 
 def student(folder, proportion=1):
     """What workflow/scripts/train_student.py does."""
-    from degu.members import train_member
+    from degu.jobs.train import train_member
 
     path = folder / f"distillation_{proportion}.h5"
     train, validation = (read_distillation(path, name, "std") for name in ("Train", "Val"))
@@ -71,7 +71,7 @@ def plain_fit(folder):
     """Keras alone on float32 arrays."""
     import keras
 
-    from degu.models import build
+    from degu.models.registry import build
 
     dataset = folder / "dataset.h5"
     train, validation = (read_split(dataset, name) for name in ("Train", "Val"))

@@ -24,8 +24,8 @@ import numpy as np
 from degu import models
 from degu.heads import Heads
 from degu.ingest.simulate import TARGETS, simulate
-from degu.runtime import set_compute_threads
-from degu.training import head_errors, standard_train_fun
+from degu.ops.runtime import set_compute_threads
+from degu.training.fit import head_errors, standard_train_fun
 
 HEADS = Heads(TARGETS)
 # No multiple of the batch size, like the 402,296 of DeepSTARR: where it is one, a plain fit tells

@@ -18,7 +18,7 @@ from degu import DEGU, eval_regression, standard_train_fun, uncertainty_logvar
 from degu.dataset import read_info, read_split
 from degu.heads import Heads
 from degu.ingest import ingest
-from degu.models import build
+from degu.models.registry import build
 
 
 def simulated(folder):

@@ -12,11 +12,13 @@ sys.path.insert(0, f"{workflow.basedir}/src")
 
 from degu import ingest
 from degu.augment import used_settings
-from degu.config import display_name, refuse_duplicate_keys, validate
+from degu.study.config.meaning import display_name
+from degu.study.config.files import refuse_duplicate_keys
+from degu.study.config.validate import validate
 from degu.errors import InputError
-from degu.models import source_identity
-from degu.runtime import share_import_path
-from degu.stages import STAGES
+from degu.models.registry import source_identity
+from degu.ops.runtime import share_import_path
+from degu.io.versions import STAGES
 from degu.sweep import (
     Variant,
     choose_arms,
@@ -32,7 +34,7 @@ share_import_path(f"{workflow.basedir}/src")
 GIVEN_CONFIG = copy.deepcopy(config)
 try:
     refuse_duplicate_keys(workflow.configfiles)
-    config = validate(config, f"{workflow.basedir}/workflow/schemas/config.schema.yaml")
+    config = validate(config)
     ingest.preflight(config["data"], config["targets"])
     ARMS = expand_arms(config["arms"])
     ARCHITECTURE_SOURCE = source_identity(config["model"])

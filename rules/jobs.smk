@@ -2,8 +2,8 @@
 
 from collections import defaultdict
 
-from degu.notify import hide_address, report_run
-from degu.runlog import failure_lines
+from degu.ops.notify import hide_address, report_run
+from degu.ops.runlog import failure_lines
 
 # Jobs need not see where messages go.
 hide_address()

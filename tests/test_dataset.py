@@ -7,9 +7,10 @@ import h5py
 import numpy as np
 import pytest
 
-from degu.dataset import SPLITS, Split, open_hdf5, read_info, read_split, read_subset, write_dataset
+from degu.dataset import SPLITS, Split, read_info, read_split, read_subset, write_dataset
 from degu.errors import InputError
-from degu.files import write_npy
+from degu.io.files import write_npy
+from degu.io.hdf5 import open_hdf5
 
 TARGETS = ("Dev", "Hk")
 ALL_FIELDS = ("x", "y", "y_std", "id", "motif_mask")

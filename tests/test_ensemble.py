@@ -19,8 +19,8 @@ from degu import (
     uncertainty_std,
 )
 from degu.augment import Augmenter, RandomMutation
-from degu.ensemble import new_member
-from degu.training import predict
+from degu.models.draw import new_member
+from degu.training.batches import predict
 
 FAST = {"epochs": 3, "batch_size": 64, "verbose": 0}
 

@@ -139,9 +139,15 @@ def test_what_reads_tables_does_not_wait_for_tensorflow(tmp_path):
     """The Snakefile imports the first of these again in every job."""
     light = [
         "degu",
-        *("degu.config", "degu.sweep", "degu.stages", "degu.runtime", "degu.metrics"),
-        *("degu.dataset", "degu.ingest", "degu.distillation", "degu.predictions"),
-        *("degu.summary", "degu.plots.performance", "degu.models"),
+        *(
+            "degu.study.config",
+            "degu.sweep",
+            "degu.io.versions",
+            "degu.ops.runtime",
+            "degu.metrics",
+        ),
+        *("degu.dataset", "degu.ingest", "degu.io.distillation", "degu.io.predictions"),
+        *("degu.io.summary", "degu.plots.performance", "degu.models"),
     ]
     process = run_python(IMPORTS, *light, cwd=tmp_path)
     assert process.returncode == 0, process.stderr

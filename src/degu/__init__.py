@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from degu.ensemble import DEGU
     from degu.metrics import eval_classification, eval_regression
-    from degu.training import EvoAugTraining, standard_train_fun
+    from degu.training.evoaug import EvoAugTraining
+    from degu.training.fit import standard_train_fun
     from degu.uncertainty import uncertainty_logvar, uncertainty_std
 
 __version__ = "0.1.0"
@@ -16,10 +17,10 @@ __version__ = "0.1.0"
 # Imported at first use: TensorFlow costs seconds, and jobs that only read tables need none.
 _HOME = {
     "DEGU": "ensemble",
-    "EvoAugTraining": "training",
+    "EvoAugTraining": "training.evoaug",
     "eval_classification": "metrics",
     "eval_regression": "metrics",
-    "standard_train_fun": "training",
+    "standard_train_fun": "training.fit",
     "uncertainty_logvar": "uncertainty",
     "uncertainty_std": "uncertainty",
 }

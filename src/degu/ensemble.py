@@ -19,20 +19,15 @@ import h5py
 import keras
 import numpy as np
 
-from degu.checkpoint import Checkpoint, checkpoint_path, training_lock
-from degu.fingerprint import FINGERPRINT, fingerprint, own_layers
 from degu.metrics import eval_classification, eval_regression
-from degu.models.identity import architecture_config, reseed
+from degu.models.draw import _twins, new_member
+from degu.models.files import FINGERPRINT, save_weights
+from degu.models.identity import architecture_config
 from degu.sweep import derive_seed
-from degu.training import (
-    PREDICT_BATCH_SIZE,
-    TrainFun,
-    build_weights,
-    fresh_optimizer,
-    predict,
-    save_weights,
-    standard_train_fun,
-)
+from degu.training.batches import PREDICT_BATCH_SIZE, predict
+from degu.training.checkpoint import Checkpoint, checkpoint_path, training_lock
+from degu.training.fingerprint import fingerprint, own_layers
+from degu.training.fit import TrainFun, build_weights, fresh_optimizer, standard_train_fun
 from degu.uncertainty import ensemble_mean, uncertainty_logvar
 
 Results = dict[str, np.ndarray]
@@ -74,68 +69,6 @@ class StudentEvaluation(NamedTuple):
     results: Any
     predictions: np.ndarray
     y_ensemble: np.ndarray
-
-
-def new_member(
-    model: keras.Model | Callable[[], keras.Model], seed: int | None = None
-) -> keras.Model:
-    """A model of the same architecture with weights drawn afresh, batch norm included.
-
-    Every random part of the architecture (initialisers, dropout, noise layers) gets a seed of its
-    own, drawn from ``seed``. So a seeded or shared initialiser does not make twins, and a seed
-    gives the same model everywhere. Of the given model's state only what was adapted to data before
-    training (a ``Normalization`` layer) and which layers are frozen are taken over.
-
-    Args:
-        model: a functional or Sequential model, or a function without arguments that builds any
-            Keras model. Of what it builds and cannot be cloned, the weights are its own draws.
-        seed: of the initial weights and of dropout; None draws one.
-
-    Returns:
-        A model that is compiled like the given one, or not compiled if that is not.
-
-    Raises:
-        ValueError: if a given model cannot be cloned (a subclassed one, or layers that cannot be
-            made from their config): give a function that builds it.
-    """
-    if seed is None:
-        seed = int(np.random.default_rng().integers(2**31))
-    given = isinstance(model, keras.Model)
-    if not given:
-        # The builder's own draws, for a model that can only be built and not cloned.
-        keras.utils.set_random_seed(seed)
-    original: Any = model if given else model()
-    if not isinstance(original, keras.Model):
-        raise ValueError(f"The builder returned a {type(original).__name__}, no Keras model.")
-    rng = np.random.default_rng(seed)
-
-    def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
-        return type(layer).from_config(reseed(layer.get_config(), rng))
-
-    # Keras would compile the clone from a config, which a loss of one's own does not have.
-    compiled, original.compiled = original.compiled, False
-    try:
-        member = keras.models.clone_model(original, clone_function=clone, recursive=True)
-    except Exception as error:
-        if not given:
-            return original
-        raise ValueError(
-            f"The model {original.name}, a {type(original).__name__}, cannot be cloned ({error}): "
-            "give DEGU a function without arguments that builds it, in place of the model."
-        ) from error
-    finally:
-        original.compiled = compiled
-    for ours, theirs in zip(member._flatten_layers(), original._flatten_layers(), strict=True):
-        ours.trainable = theirs.trainable
-        if isinstance(theirs, keras.layers.Normalization) and theirs.built:
-            ours.set_weights(theirs.get_weights())
-            ours.finalize_state()
-    if compiled:
-        try:
-            member.compile_from_config(original.get_compile_config())
-        except Exception:  # a loss or metric of one's own, which no config can spell
-            member.compile(fresh_optimizer(original.optimizer), loss=original.loss)
-    return member
 
 
 class DEGU:
@@ -201,7 +134,7 @@ class DEGU:
             resume: reuse a saved member if it was trained on the same data with the same settings;
                 one that was not is trained again. Of an ensemble with a seed, the member whose
                 training was killed is taken up after its last epoch, if ``train_fun`` has the
-                argument ``checkpoint`` of :func:`degu.training.standard_train_fun`.
+                argument ``checkpoint`` of :func:`degu.training.fit.standard_train_fun`.
             train_kwargs: passed to ``train_fun`` (epochs, batch_size, ...).
 
         Returns:
@@ -467,12 +400,6 @@ class DEGU:
 
     def _new_member(self, i: int) -> keras.Model:
         return new_member(self.model, self._seed("member", i))
-
-
-def _twins(first: list[np.ndarray], second: list[np.ndarray]) -> bool:
-    """Whether all weights that vary within themselves are equal in both."""
-    random = [(a, b) for a, b in zip(first, second, strict=True) if a.size > 1 and np.ptp(a) > 0]
-    return bool(random) and all(np.array_equal(a, b) for a, b in random)
 
 
 def _like(y: np.ndarray, reference: np.ndarray) -> np.ndarray:

@@ -210,3 +210,12 @@ def _eulerian_paths(codes: np.ndarray, sources: np.ndarray, rng: np.random.Gener
         paths[step] = heads[edge]
         following[slot] = edge + 1
     return paths.T
+
+
+IUPAC = {
+    **{base: base for base in ALPHABET},
+    **{"R": "AG", "Y": "CT", "S": "CG", "W": "AT", "K": "GT", "M": "AC"},
+    **{"B": "CGT", "D": "AGT", "H": "ACT", "V": "ACG", "N": "ACGT"},
+}
+"""Letters of a consensus, and the bases that each stands for (Cornish-Bowden, Nucleic Acids Res.
+13:3021, 1985)."""

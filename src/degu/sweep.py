@@ -62,7 +62,7 @@ class Variant:
     training set and not in place of it.
 
     Args:
-        mode: one of :data:`MODES`; see :func:`degu.dynamic.mode_augmentation`.
+        mode: one of :data:`MODES`; see :func:`degu.training.dynamic.mode_augmentation`.
         append: whether the batch of the training set stays.
 
     Raises:

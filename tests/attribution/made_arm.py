@@ -4,8 +4,8 @@ import numpy as np
 
 from degu.attribution.maps import DEEPSHAP, HeadMaps, write_maps
 from degu.attribution.selection import Selection, Sequences
-from degu.cards import Card
 from degu.heads import Heads
+from degu.io.card import Card
 
 TARGETS = ("Hk", "Dev")  # not in the order of the alphabet
 LENGTH = 9

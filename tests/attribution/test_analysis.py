@@ -35,9 +35,9 @@ from degu.attribution.analysis import (
 )
 from degu.attribution.maps import HeadMaps
 from degu.errors import InputError
-from degu.files import write_csv
 from degu.heads import Heads
-from degu.summary import tidy, tidy_rows
+from degu.io.files import write_csv
+from degu.io.summary import tidy, tidy_rows
 
 KEYS = COLUMNS[:-1]
 UNBIASED = math.sqrt(3 / 2)  # three teachers

@@ -9,9 +9,9 @@ from keras import layers
 
 from degu.attribution import mutagenesis
 from degu.errors import InputError
-from degu.models import build
+from degu.models.registry import build
 from degu.sequences import decode, one_hot
-from degu.training import predict
+from degu.training.batches import predict
 
 LENGTH = 16
 

@@ -12,7 +12,7 @@ from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_hex
 from scipy import stats
 
-from degu.summary import tidy
+from degu.io.summary import tidy
 
 BOTH = ("std", "logvar")
 SHIFTS = ("none", "small", "moderate", "dinucleotide", "large")

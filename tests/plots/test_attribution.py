@@ -17,10 +17,11 @@ from degu.attribution import maps
 from degu.attribution.analysis import COLUMNS, evaluate_arm
 from degu.attribution.maps import HeadMaps
 from degu.attribution.selection import Selection, Sequences
-from degu.cards import Card
 from degu.errors import InputError
-from degu.files import write_csv
 from degu.heads import Heads
+from degu.io.card import Card
+from degu.io.files import write_csv
+from degu.io.summary import tidy, tidy_rows
 from degu.plots.attribution import (
     MEASURES,
     METHOD_LABELS,
@@ -32,7 +33,6 @@ from degu.plots.attribution import (
     read_per_sequence,
 )
 from degu.plots.style import COLORS, LABELS, MARKERS, save_figure
-from degu.summary import tidy, tidy_rows
 
 BOTH = ("std", "logvar")
 METHODS = ("saliency", "shap", "shap_dinuc_shuffle", "ism")

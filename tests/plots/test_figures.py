@@ -14,11 +14,11 @@ from matplotlib.text import Text
 from studies import GRID, ONE, SHIFTS, VARIANTS, make_summary
 
 from degu.errors import InputError
-from degu.files import write_csv
+from degu.io.files import write_csv
+from degu.io.summary import tidy
 from degu.plots import FIGURES
 from degu.plots.shifts import plot_shift_distribution
 from degu.plots.style import COLORS, LABELS, LINES, MARKERS, save_figure
-from degu.summary import tidy
 
 UNITS = "log2 enrichment"
 SMALL = (

@@ -12,7 +12,7 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch, Rectangle
 
-from degu.motifs import Mark
+from degu.attribution.motifs import Mark
 from degu.plots.logos import BASE_COLORS, draw_logo, plot_logos, strongest_window
 from degu.plots.style import save_figure
 from degu.sequences import one_hot

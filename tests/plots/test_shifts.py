@@ -6,7 +6,7 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.patches import PathPatch
 from studies import GRID, SHIFTS, VARIANTS, Table, curves, legend_labels, make_summary
 
-import degu.shift
+import degu.shift.sequences
 from degu.errors import InputError
 from degu.plots.shifts import SHIFTS as DRAWN
 from degu.plots.shifts import plot_shift, plot_shift_distribution
@@ -143,7 +143,7 @@ def test_no_shift():
 
 
 def test_shifts_are_those_that_are_made():
-    assert tuple(DRAWN) == (degu.shift.NO_SHIFT, *degu.shift.SHIFTS)
+    assert tuple(DRAWN) == (degu.shift.sequences.NO_SHIFT, *degu.shift.sequences.SHIFTS)
 
 
 def test_shifts_are_ordered_in_brightness_and_told_apart_by_line():

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from studies import GRID, make_summary, t_interval
 
 from degu.errors import InputError
-from degu.files import write_csv
+from degu.io.files import write_csv
+from degu.io.summary import tidy
 from degu.plots.tables import (
     arms_of,
     final_members,
@@ -18,7 +19,6 @@ from degu.plots.tables import (
     preferred,
     read_summary,
 )
-from degu.summary import tidy
 from degu.sweep import Arm
 
 SMALL = (("standard", 1.0, 3), ("standard", 0.25, 2), ("evoaug", 1.0, 2))

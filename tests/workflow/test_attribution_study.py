@@ -12,7 +12,8 @@ from snakemake_runs import run_snakemake
 from tiny_study import CONFIG, changed
 
 from degu.attribution import saliency
-from degu.training import load_model, predict
+from degu.models.files import load_model
+from degu.training.batches import predict
 
 METHODS = ["saliency", "shap_dinuc_shuffle"]
 SHAP = "shap_dinuc_shuffle"

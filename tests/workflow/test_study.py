@@ -12,9 +12,9 @@ from scipy import stats
 from snakemake_runs import ROOT, planned_jobs, run_snakemake
 from tiny_study import CONFIG, changed
 
-from degu.cards import Card
+from degu.io.card import Card
+from degu.models.files import load_model
 from degu.sweep import derive_seed
-from degu.training import load_model
 
 
 def test_the_tree_is_the_documented_one(results):

@@ -11,7 +11,7 @@ import shap
 from conftest import shared_file
 from snakemake_runs import run_snakemake
 
-from degu.training import predict
+from degu.training.batches import predict
 
 pytestmark = pytest.mark.slow
 

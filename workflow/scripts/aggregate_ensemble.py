@@ -1,11 +1,11 @@
 """Mean, population std and test performance of the first n members."""
 
-from degu.cards import arm_identity
 from degu.dataset import read_info, read_split
-from degu.files import write_csv, write_npy
+from degu.io.card import arm_identity
+from degu.io.files import write_csv, write_npy
+from degu.io.predictions import read_ensemble
 from degu.metrics import performance_table
-from degu.predictions import read_ensemble
-from degu.runtime import job_log
+from degu.ops.runtime import job_log
 from degu.uncertainty import ensemble_mean, uncertainty_std
 
 with job_log(snakemake.log[0]):

@@ -1,7 +1,7 @@
 """Mean and population std of the first n members on shifted sequences."""
 
-from degu.runtime import job_log
-from degu.shift import ensemble_shift
+from degu.ops.runtime import job_log
+from degu.shift.scores import ensemble_shift
 
 with job_log(snakemake.log[0]):
     ensemble_shift(

@@ -1,7 +1,7 @@
 """Attribution maps of one teacher or student by one method."""
 
-from degu.devices import claim
-from degu.runtime import job_log, set_compute_threads
+from degu.ops.devices import claim
+from degu.ops.runtime import job_log, set_compute_threads
 
 with job_log(snakemake.log[0]):
     claim(snakemake.resources.gpu, required=snakemake.config["require_gpu"])
@@ -11,11 +11,11 @@ with job_log(snakemake.log[0]):
 
     from degu.attribution.maps import export_maps, write_maps
     from degu.attribution.selection import read_sequences
-    from degu.attribution.study import attribute, shared_references
-    from degu.cards import member_identity
     from degu.dataset import read_info
     from degu.heads import Heads
-    from degu.training import load_model
+    from degu.io.card import member_identity
+    from degu.jobs.attribute import attribute, shared_references
+    from degu.models.files import load_model
 
     info = read_info(snakemake.input.dataset)
     uncertainty, method = snakemake.params.uncertainty, snakemake.wildcards.method

@@ -2,7 +2,7 @@
 
 from degu.attribution.analysis import average_folder
 from degu.attribution.selection import read_sequences
-from degu.runtime import job_log
+from degu.ops.runtime import job_log
 
 with job_log(snakemake.log[0]):
     members = zip(snakemake.input.maps, snakemake.params.teachers, strict=True)

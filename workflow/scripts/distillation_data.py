@@ -1,10 +1,10 @@
 """Write what the students of one ensemble learn from."""
 
-from degu.cards import arm_identity
 from degu.dataset import read_info, read_subset
-from degu.distillation import write_distillation
-from degu.files import read_npy
-from degu.runtime import job_log
+from degu.io.card import arm_identity
+from degu.io.distillation import write_distillation
+from degu.io.files import read_npy
+from degu.ops.runtime import job_log
 
 with job_log(snakemake.log[0]):
     files = snakemake.input

@@ -1,7 +1,7 @@
 """Download a published data file."""
 
-from degu.download import download
-from degu.runtime import job_log
+from degu.io.download import download
+from degu.ops.runtime import job_log
 
 with job_log(snakemake.log[0]):
     download(

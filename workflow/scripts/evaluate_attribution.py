@@ -2,8 +2,8 @@
 
 from degu.attribution.analysis import evaluate_arm
 from degu.attribution.selection import read_sequences
-from degu.files import write_csv
-from degu.runtime import job_log
+from degu.io.files import write_csv
+from degu.ops.runtime import job_log
 
 with job_log(snakemake.log[0]):
     files, identities = snakemake.input, snakemake.params

@@ -1,8 +1,8 @@
 """Score the models of one arm on shifted sequences."""
 
-from degu.files import write_csv
-from degu.runtime import job_log
-from degu.shift import evaluate_shift
+from degu.io.files import write_csv
+from degu.ops.runtime import job_log
+from degu.shift.scores import evaluate_shift
 
 with job_log(snakemake.log[0]):
     files, identities = snakemake.input, snakemake.params

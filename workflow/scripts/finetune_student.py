@@ -1,7 +1,7 @@
 """Fine-tune one student on its targets as they are, after training on augmented sequences."""
 
-from degu.devices import claim
-from degu.runtime import job_log, set_compute_threads
+from degu.ops.devices import claim
+from degu.ops.runtime import job_log, set_compute_threads
 
 with job_log(snakemake.log[0]):
     claim(snakemake.resources.gpu, required=snakemake.config["require_gpu"])
@@ -9,11 +9,12 @@ with job_log(snakemake.log[0]):
 
     from dataclasses import replace
 
-    from degu.cards import arm_identity, member_identity
     from degu.dataset import read_info
-    from degu.distillation import read_lessons
-    from degu.members import finetune_member, training_session
-    from degu.training import load_model
+    from degu.io.card import arm_identity, member_identity
+    from degu.io.distillation import read_lessons
+    from degu.jobs.session import training_session
+    from degu.jobs.train import finetune_member
+    from degu.models.files import load_model
 
     sha256 = read_info(snakemake.input.dataset).sha256
     train, validation = read_lessons(

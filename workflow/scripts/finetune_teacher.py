@@ -1,7 +1,7 @@
 """Fine-tune one teacher on its arm's subset as it is, after training on augmented sequences."""
 
-from degu.devices import claim
-from degu.runtime import job_log, set_compute_threads
+from degu.ops.devices import claim
+from degu.ops.runtime import job_log, set_compute_threads
 
 with job_log(snakemake.log[0]):
     claim(snakemake.resources.gpu, required=snakemake.config["require_gpu"])
@@ -9,11 +9,12 @@ with job_log(snakemake.log[0]):
 
     from dataclasses import replace
 
-    from degu.cards import member_identity
     from degu.dataset import read_info, read_split, read_subset
     from degu.heads import Heads
-    from degu.members import finetune_member, training_session
-    from degu.training import load_model
+    from degu.io.card import member_identity
+    from degu.jobs.session import training_session
+    from degu.jobs.train import finetune_member
+    from degu.models.files import load_model
 
     info = read_info(snakemake.input.dataset)
     rows = read_subset(

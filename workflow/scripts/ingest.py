@@ -1,7 +1,7 @@
 """Make the study's data set from its source."""
 
 from degu.ingest import ingest
-from degu.runtime import job_log
+from degu.ops.runtime import job_log
 
 with job_log(snakemake.log[0]):
     data = {**snakemake.config["data"], **snakemake.params.data}

@@ -6,8 +6,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from degu.progress import plan, plan_text, times_of
-from degu.runlog import read_jobs
+from degu.ops.progress import plan, plan_text, times_of
+from degu.ops.runlog import read_jobs
 
 params = snakemake.params
 with tempfile.TemporaryDirectory() as folder:

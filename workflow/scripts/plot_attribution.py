@@ -2,10 +2,10 @@
 
 from degu.attribution.analysis import COLUMNS
 from degu.dataset import read_info
+from degu.io.summary import tidy_rows
+from degu.ops.runtime import job_log
 from degu.plots import ATTRIBUTION_FIGURES
 from degu.plots.style import save_figure
-from degu.runtime import job_log
-from degu.summary import tidy_rows
 
 with job_log(snakemake.log[0]):
     units = read_info(snakemake.input.dataset).units

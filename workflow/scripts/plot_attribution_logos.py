@@ -1,13 +1,13 @@
 """Draw attribution maps of the most active sequences as logos, with motifs marked."""
 
+from degu.attribution.motifs import marks
 from degu.dataset import read_info
 from degu.ingest.simulate import MOTIFS
-from degu.motifs import marks
+from degu.ops.runtime import job_log
 from degu.plots.attribution import method_name
 from degu.plots.logos import plot_logos, read_logos
 from degu.plots.style import save_figure
 from degu.plots.tables import describe
-from degu.runtime import job_log
 
 with job_log(snakemake.log[0]):
     arm, target = snakemake.params.arm, snakemake.wildcards.target

@@ -1,10 +1,10 @@
 """Draw how far the maps of single teachers and of students are off, a point a sequence."""
 
 from degu.dataset import read_info
+from degu.ops.runtime import job_log
 from degu.plots.attribution import plot_attribution_scatter, read_per_sequence
 from degu.plots.style import save_figure
 from degu.plots.tables import describe
-from degu.runtime import job_log
 
 with job_log(snakemake.log[0]):
     units, arm = read_info(snakemake.input.dataset).units, snakemake.params.arm

@@ -1,12 +1,12 @@
 """Draw what the models of one arm say of shifted sequences."""
 
 from degu.dataset import read_info, read_split
+from degu.io.summary import tidy_rows
+from degu.ops.runtime import job_log
 from degu.plots.shifts import plot_shift, plot_shift_distribution
 from degu.plots.style import save_figure
 from degu.plots.tables import describe
-from degu.runtime import job_log
-from degu.shift import predicted_activities
-from degu.summary import tidy_rows
+from degu.shift.scores import predicted_activities
 
 with job_log(snakemake.log[0]):
     files, identities, output = snakemake.input, snakemake.params, snakemake.output

@@ -1,18 +1,19 @@
 """Predict shifted sequences with one teacher or student."""
 
-from degu.devices import claim
-from degu.runtime import job_log, set_compute_threads
+from degu.ops.devices import claim
+from degu.ops.runtime import job_log, set_compute_threads
 
 with job_log(snakemake.log[0]):
     claim(snakemake.resources.gpu, required=snakemake.config["require_gpu"])
     set_compute_threads(snakemake.params.compute_threads)
 
-    from degu.cards import member_identity
     from degu.dataset import read_info
     from degu.heads import Heads
-    from degu.predictions import write_predictions
-    from degu.shift import read_shift, read_shift_info
-    from degu.training import load_model, predict
+    from degu.io.card import member_identity
+    from degu.io.predictions import write_predictions
+    from degu.models.files import load_model
+    from degu.shift.sequences import read_shift, read_shift_info
+    from degu.training.batches import predict
 
     info = read_info(snakemake.input.dataset)
     uncertainty = snakemake.params.uncertainty

@@ -1,20 +1,21 @@
 """Predict every split with one teacher and score it on the test set."""
 
-from degu.devices import claim
-from degu.runtime import job_log, set_compute_threads
+from degu.ops.devices import claim
+from degu.ops.runtime import job_log, set_compute_threads
 
 with job_log(snakemake.log[0]):
     claim(snakemake.resources.gpu, required=snakemake.config["require_gpu"])
     set_compute_threads(snakemake.params.compute_threads)
 
-    from degu.cards import member_identity
     from degu.dataset import read_info, read_split, read_subset
-    from degu.files import write_csv
     from degu.heads import Heads
-    from degu.members import predict_splits
+    from degu.io.card import member_identity
+    from degu.io.files import write_csv
+    from degu.io.predictions import write_predictions
+    from degu.jobs.predict import predict_splits
     from degu.metrics import performance_table
-    from degu.predictions import write_predictions
-    from degu.training import load_model, predict
+    from degu.models.files import load_model
+    from degu.training.batches import predict
 
     info = read_info(snakemake.input.dataset)
     expected = {

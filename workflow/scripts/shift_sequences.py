@@ -1,7 +1,7 @@
 """Make the shifted test sequences of the study."""
 
-from degu.runtime import job_log
-from degu.shift import write_shift
+from degu.ops.runtime import job_log
+from degu.shift.sequences import write_shift
 
 with job_log(snakemake.log[0]):
     write_shift(

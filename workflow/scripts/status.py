@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from degu.progress import at_once, read_benchmarks, status, status_text, times_of
+from degu.ops.progress import at_once, read_benchmarks, status, status_text, times_of
 
 params = snakemake.params
 times, rests_on = times_of(params.results, params.pilot)

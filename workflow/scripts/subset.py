@@ -1,8 +1,8 @@
 """Draw the training subset of a proportion."""
 
 from degu.dataset import read_info
-from degu.files import write_npy
-from degu.runtime import job_log
+from degu.io.files import write_npy
+from degu.ops.runtime import job_log
 from degu.sweep import draw_subset
 
 with job_log(snakemake.log[0]):

@@ -1,8 +1,8 @@
 """Copy the sequences of a training subset once, for all arms of its proportion."""
 
 from degu.dataset import read_info
-from degu.distillation import write_subset_sequences
-from degu.runtime import job_log
+from degu.io.distillation import write_subset_sequences
+from degu.ops.runtime import job_log
 from degu.sweep import draw_subset
 
 with job_log(snakemake.log[0]):

@@ -1,9 +1,9 @@
 """Gather every performance table of the study into one tidy table."""
 
-from degu.files import write_csv
-from degu.runtime import job_log
-from degu.shift import assay_rows
-from degu.summary import summarize
+from degu.io.files import write_csv
+from degu.io.summary import summarize
+from degu.ops.runtime import job_log
+from degu.shift.scores import assay_rows
 
 with job_log(snakemake.log[0]):
     files, identities = snakemake.input, snakemake.params

@@ -1,19 +1,20 @@
 """Train one student on sequences that are augmented on the fly and labelled by its ensemble."""
 
-from degu.devices import claim
-from degu.runtime import job_log, set_compute_threads
+from degu.ops.devices import claim
+from degu.ops.runtime import job_log, set_compute_threads
 
 with job_log(snakemake.log[0]):
     claim(snakemake.resources.gpu, required=snakemake.config["require_gpu"])
     set_compute_threads(snakemake.params.compute_threads)
 
-    from degu.cards import Card, arm_identity, member_identity
     from degu.dataset import read_info
-    from degu.distillation import read_lessons
     from degu.heads import Heads
-    from degu.members import train_dynamic_member, training_session
+    from degu.io.card import Card, arm_identity, member_identity
+    from degu.io.distillation import read_lessons
+    from degu.jobs.session import training_session
+    from degu.jobs.train import train_dynamic_member
+    from degu.models.files import load_model
     from degu.sweep import Variant
-    from degu.training import load_model
 
     info = read_info(snakemake.input.dataset)
     train, validation = read_lessons(

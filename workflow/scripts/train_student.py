@@ -1,17 +1,18 @@
 """Train one student on its ensemble's mean and uncertainty, with EvoAug where the rule says so."""
 
-from degu.devices import claim
-from degu.runtime import job_log, set_compute_threads
+from degu.ops.devices import claim
+from degu.ops.runtime import job_log, set_compute_threads
 
 with job_log(snakemake.log[0]):
     claim(snakemake.resources.gpu, required=snakemake.config["require_gpu"])
     set_compute_threads(snakemake.params.compute_threads)
 
     from degu.augment import Augmenter
-    from degu.cards import Card, arm_identity, member_identity
     from degu.dataset import read_info
-    from degu.distillation import read_lessons
-    from degu.members import train_member, training_session
+    from degu.io.card import Card, arm_identity, member_identity
+    from degu.io.distillation import read_lessons
+    from degu.jobs.session import training_session
+    from degu.jobs.train import train_member
 
     evoaug = snakemake.params.get("evoaug")
     sha256 = read_info(snakemake.input.dataset).sha256

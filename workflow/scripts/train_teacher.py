@@ -1,17 +1,18 @@
 """Train one teacher on its arm's subset, with EvoAug where the rule passes its settings."""
 
-from degu.devices import claim
-from degu.runtime import job_log, set_compute_threads
+from degu.ops.devices import claim
+from degu.ops.runtime import job_log, set_compute_threads
 
 with job_log(snakemake.log[0]):
     claim(snakemake.resources.gpu, required=snakemake.config["require_gpu"])
     set_compute_threads(snakemake.params.compute_threads)
 
     from degu.augment import Augmenter
-    from degu.cards import Card, member_identity
     from degu.dataset import read_info, read_split, read_subset
     from degu.heads import Heads
-    from degu.members import train_member, training_session
+    from degu.io.card import Card, member_identity
+    from degu.jobs.session import training_session
+    from degu.jobs.train import train_member
 
     evoaug = snakemake.params.get("evoaug")
     info = read_info(snakemake.input.dataset)

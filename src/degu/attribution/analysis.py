@@ -24,10 +24,10 @@ from degu.attribution.comparison import paired_t, welch, wilcoxon
 from degu.attribution.maps import PathLike, Stack, count_top, importance, map_name
 from degu.attribution.members import Member, Members, gather
 from degu.attribution.truth import auroc, average_precision, chance_precision, prevalence
-from degu.dataset import create_hdf5, write_array
 from degu.errors import InputError
-from degu.files import read_npy
-from degu.summary import Identity, tidy, tidy_rows
+from degu.io.files import read_npy
+from degu.io.hdf5 import create_hdf5, write_array
+from degu.io.summary import Identity, tidy, tidy_rows
 from degu.uncertainty import ensemble_mean, unbiased_std
 
 if TYPE_CHECKING:

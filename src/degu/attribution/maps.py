@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import h5py
 import numpy as np
 
-from degu.cards import Card
-from degu.dataset import create_hdf5, open_hdf5, read_array, write_array
 from degu.errors import InputError
-from degu.files import write_npy
 from degu.heads import Heads
+from degu.io.card import Card
+from degu.io.files import write_npy
+from degu.io.hdf5 import create_hdf5, open_hdf5, read_array, write_array
 
 if TYPE_CHECKING:
     from degu.attribution.selection import Selection, Sequences

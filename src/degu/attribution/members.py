@@ -18,12 +18,12 @@ from degu.attribution.maps import (
     read_stack,
     stdev_name,
 )
-from degu.cards import Card
 from degu.errors import InputError
-from degu.files import write_npy
 from degu.heads import Heads
-from degu.predictions import SHARED
-from degu.summary import Identity
+from degu.io.card import Card
+from degu.io.files import write_npy
+from degu.io.predictions import SHARED
+from degu.io.summary import Identity
 
 if TYPE_CHECKING:
     from degu.attribution.selection import Sequences

@@ -15,16 +15,9 @@ from dataclasses import dataclass
 import h5py
 import numpy as np
 
-from degu.dataset import (
-    Split,
-    create_hdf5,
-    open_hdf5,
-    read_array,
-    read_info,
-    read_split,
-    write_array,
-)
+from degu.dataset import Split, read_info, read_split
 from degu.errors import InputError
+from degu.io.hdf5 import create_hdf5, open_hdf5, read_array, write_array
 from degu.sweep import derive_seed
 
 PathLike = str | os.PathLike[str]

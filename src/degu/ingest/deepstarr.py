@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from degu.dataset import SPLITS, write_dataset
-from degu.download import check_sha256, check_url
 from degu.errors import InputError
 from degu.ingest import table
+from degu.io.download import check_sha256, check_url
 
 TARGETS = {"Dev": "Dev_log2_enrichment", "Hk": "Hk_log2_enrichment"}
 UNITS = "log2 enrichment"

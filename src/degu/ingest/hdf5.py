@@ -37,9 +37,10 @@ from typing import Any
 import h5py
 import numpy as np
 
-from degu.dataset import SPLITS, Split, find_array, open_hdf5, write_dataset
+from degu.dataset import SPLITS, Split, write_dataset
 from degu.errors import InputError
 from degu.ingest.table import SPLIT_NAMES, source_file
+from degu.io.hdf5 import find_array, open_hdf5
 
 FIELDS = ("x", "y", "y_std", "id", "idx", "motif_mask")
 

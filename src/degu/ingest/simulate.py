@@ -49,8 +49,7 @@ import numpy as np
 
 from degu.dataset import Split, write_dataset
 from degu.errors import InputError
-from degu.motifs import IUPAC
-from degu.sequences import ALPHABET, dinucleotide_shuffle
+from degu.sequences import ALPHABET, IUPAC, dinucleotide_shuffle
 from degu.sweep import derive_seed
 
 TARGETS = ("Dev", "Hk")

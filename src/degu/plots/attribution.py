@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from degu.dataset import open_hdf5
 from degu.errors import InputError
+from degu.io.hdf5 import open_hdf5
 from degu.plots.panels import (
     add_legend,
     add_title,

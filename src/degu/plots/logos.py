@@ -17,9 +17,9 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import blended_transform_factory
 
 from degu.attribution.maps import importance
-from degu.dataset import open_hdf5
+from degu.attribution.motifs import Mark
 from degu.errors import InputError
-from degu.motifs import Mark
+from degu.io.hdf5 import open_hdf5
 from degu.plots.style import LABELS, PAGE_WIDTH, RC, literal, new_figure
 from degu.sequences import ALPHABET
 
@@ -126,7 +126,7 @@ def plot_logos(
         names: of the n sequences.
         measured: (n,) activities.
         predictions: of some rows (n,), written beside their logos.
-        marks: of each sequence, see :func:`degu.motifs.marks`.
+        marks: of each sequence, see :func:`degu.attribution.motifs.marks`.
         windows_by: the row by whose map windows are chosen; None takes the mean of all rows.
         window: most positions of a sequence.
         units: units of the assay.

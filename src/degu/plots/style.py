@@ -9,7 +9,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.typing import LineStyleType
 
-from degu.files import atomic_path
+from degu.io.files import atomic_path
 
 COLUMN_WIDTH = 3.5
 PAGE_WIDTH = 7.0

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import stats
 
 from degu.errors import InputError
-from degu.summary import COLUMNS
+from degu.io.summary import COLUMNS
 from degu.sweep import Arm, format_proportion, sweeps
 
 NUMBERS = ["proportion", "size", "member", "ddof", "value"]
@@ -28,7 +28,7 @@ def read_summary(summary: pd.DataFrame) -> pd.DataFrame:
     """The summary as figures use it.
 
     Args:
-        summary: ``summary.csv``, read from the file or as :func:`degu.summary.tidy` makes it.
+        summary: ``summary.csv``, read from the file or as :func:`degu.io.summary.tidy` makes it.
 
     Returns:
         The same rows, numbers as floats (NaN where blank), texts as strings (empty where blank),

@@ -1,0 +1,136 @@
+"""What a model file, or a file of its predictions, says of itself.
+
+A card is stored as HDF5 attributes named ``degu_*``. It is checked wherever such a file is used,
+so that a model of another arm, architecture or data set is refused by name.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import h5py
+
+from degu.errors import InputError
+from degu.heads import Heads
+from degu.io.files import MAKE_AGAIN
+from degu.io.versions import package_versions
+
+PREFIX = "degu_"
+
+
+# What JSON makes of the type of a field.
+_TYPES: dict[object, Any] = {
+    "Heads": Heads,
+    "str": str,
+    "str | None": str | None,
+    "int": int,
+    "int | None": int | None,
+    "float": int | float,
+    "dict[str, str]": dict,
+}
+
+
+@dataclass(frozen=True)
+class Card:
+    """Identity of a trained model.
+
+    Attributes:
+        heads: names of the output columns.
+        architecture: the config's ``model``.
+        role: ``teacher`` or ``student``.
+        augmentation, proportion, size, member: its arm and number; size is None for a teacher,
+            which belongs to ensembles of several sizes.
+        seed: the member's derived seed.
+        dataset_sha256: content hash of the data set it was trained on.
+        variant: how a student's batches were augmented and labelled on the fly, such as
+            ``random_append``; None for all other models.
+        architecture_sha256: hash of the architecture itself, since a name of one's own may come to
+            mean another one; filled in when the model is saved.
+        versions: of the packages it was trained with.
+    """
+
+    heads: Heads
+    architecture: str
+    role: str
+    augmentation: str
+    proportion: float
+    size: int | None
+    member: int
+    seed: int
+    dataset_sha256: str
+    variant: str | None = None
+    architecture_sha256: str = ""
+    versions: dict[str, str] = field(default_factory=package_versions)
+
+    def write(self, attributes: h5py.AttributeManager) -> None:
+        """Store the card among the attributes of an HDF5 file."""
+        for item in fields(self):
+            value = getattr(self, item.name)
+            text = value.to_json() if isinstance(value, Heads) else json.dumps(value)
+            attributes[PREFIX + item.name] = text
+
+    @classmethod
+    def read(cls, file: h5py.File) -> Card:
+        """The card of an open HDF5 file; InputError if it has none, or a damaged one."""
+        values: dict[str, Any] = {}
+        for item in fields(cls):
+            text = file.attrs.get(PREFIX + item.name)
+            if text is None and item.name == "variant":
+                continue  # written before there were any
+            if text is None:
+                raise InputError(
+                    f"{file.filename} carries no card ({PREFIX}{item.name} is missing), so what it "
+                    "holds is unknown; make it again with this workflow."
+                )
+            try:
+                value = Heads.from_json(text) if item.name == "heads" else json.loads(text)
+            except (TypeError, ValueError):
+                value = ...
+            if not isinstance(value, _TYPES[item.type]):
+                raise InputError(
+                    f"{file.filename} has a damaged card ({PREFIX}{item.name}); {MAKE_AGAIN}."
+                )
+            values[item.name] = value
+        return cls(**values)
+
+    def check(self, path: object, **expected: object) -> None:
+        """Refuse a card that differs from what is expected; InputError names the difference."""
+        for name, wanted in expected.items():
+            got = getattr(self, name)
+            if got != wanted:
+                got, wanted = (v.columns if isinstance(v, Heads) else v for v in (got, wanted))
+                raise InputError(
+                    f"{path} has {name} {got!r}, where {wanted!r} is needed; delete the file and "
+                    "let the workflow make it again."
+                )
+
+
+def arm_identity(augmentation: str, proportion: str, size: str, **_: str) -> dict[str, Any]:
+    """An arm, as its files are labelled, from the wildcards of a path."""
+    return {
+        "augmentation": augmentation,
+        "proportion": float(proportion),
+        "size": int(size),
+    }
+
+
+def member_identity(
+    role: str,
+    augmentation: str,
+    proportion: str,
+    ix: str,
+    size: str | None = None,
+    variant: str | None = None,
+    **_: str,
+) -> dict[str, Any]:
+    """Fields of a card from the wildcards of a member's path."""
+    return {
+        "role": role,
+        "augmentation": augmentation,
+        "proportion": float(proportion),
+        "size": None if size is None else int(size),
+        "member": int(ix),
+        "variant": variant,
+    }

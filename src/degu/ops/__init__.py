@@ -1,0 +1,1 @@
+"""Running a study: devices, logs, news, progress."""

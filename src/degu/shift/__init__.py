@@ -1,0 +1,1 @@
+"""Distribution shift: sequences unlike those of the training set, and what models say of them."""

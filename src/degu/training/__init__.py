@@ -1,0 +1,1 @@
+"""Training of any Keras model on one-hot sequences."""

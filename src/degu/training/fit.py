@@ -1,0 +1,238 @@
+"""Training of any Keras model: the published schedule, taken up where it was interrupted."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from degu.errors import DeguError
+from degu.heads import Heads
+from degu.io.versions import STAGES, package_versions
+from degu.models.files import save_weights
+from degu.training.batches import PREDICT_BATCH_SIZE, Augment, Batches, predict
+from degu.training.callbacks import BeginEpoch, EpochLog, _StopOnDivergence
+from degu.training.checkpoint import Checkpoint, KeepState
+
+TrainFun = Callable[..., dict[str, list[float]]]
+
+
+def standard_train_fun(
+    model: keras.Model,
+    x: Any,
+    y: np.ndarray,
+    validation_data: tuple[Any, np.ndarray] | None,
+    save_prefix: str | os.PathLike[str] | None,
+    optimizer: keras.optimizers.Optimizer | str | None = None,
+    loss: Any = None,
+    *,
+    epochs: int = 100,
+    batch_size: int = 128,
+    patience: int = 10,
+    lr_patience: int = 5,
+    lr_factor: float = 0.1,
+    min_learning_rate: float = 1e-7,
+    seed: int | None = None,
+    shuffle: bool = True,
+    sample_weight: np.ndarray | None = None,
+    augment: Augment | None = None,
+    metrics: Sequence[Any] | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
+    tracking: str | os.PathLike[str] | None = None,
+    verbose: int = 1,
+    **fit_kwargs: Any,
+) -> dict[str, list[float]]:
+    """Train with early stopping and a learning rate that falls on plateaus.
+
+    The published schedule: at most 100 epochs, early stopping after 10 without improvement with the
+    best weights restored, the learning rate cut after 5. Compilation by XLA is left to Keras's
+    ``auto``, which uses it on a GPU and not on a CPU, where it slows such models down.
+
+    Args:
+        model: any Keras model.
+        x: sequences (N, L, 4), uint8 or float; or a dict or list of arrays.
+        y: targets (N, T...).
+        validation_data: (x, y) that early stopping and learning rate go by; None goes by the
+            training loss.
+        save_prefix: the weights are saved as ``{save_prefix}.weights.h5``; None saves nothing.
+        optimizer, loss: what to compile the model with. With both None its own compile is kept.
+            The optimizer is rebuilt from its config, because one instance serves one model only.
+        epochs, batch_size, patience: as in ``fit`` and ``EarlyStopping``.
+        lr_patience, lr_factor, min_learning_rate: as in ``ReduceLROnPlateau``; without effect on an
+            optimizer with a learning-rate schedule.
+        seed: of the order of sequences and their augmentation; None draws one. (Initial weights and
+            dropout have the model's own seeds: see :func:`degu.models.draw.new_member`.)
+        shuffle: whether each epoch has an order of its own.
+        sample_weight: (N,) weights in the loss.
+        augment: ``augment(x, rng)``, applied to each batch of the training sequences, such as
+            :class:`degu.augment.Augmenter`; validation sequences stay as they are.
+        metrics: for ``compile``; ignored where the model's own compile is kept.
+        callbacks: more Keras callbacks.
+        checkpoint: a file that holds the state of this training after every epoch, so that one that
+            was killed and is started again continues from there, to the same weights and history,
+            bit for bit on a CPU. It needs a ``seed``. It belongs to one training, by the content of
+            all that decides it: weights, data, settings, versions, threads; one of another training
+            is replaced. Delete it when the result is saved: until then a new start takes the best
+            weights from it. ``callbacks`` of one's own must not depend on earlier epochs; see
+            :class:`degu.training.checkpoint.KeepState`.
+        tracking: folder for TensorBoard's curves; they change no result.
+        verbose: 0 is silent, 1 writes a line an epoch to stderr.
+        fit_kwargs: passed to ``model.fit``.
+
+    Returns:
+        History: a list with a number an epoch for ``loss``, ``val_loss``, ``learning_rate``, ...
+
+    Raises:
+        ValueError: if x and y differ in length, the model has no compile to keep, or a checkpoint
+            could not be continued exactly.
+        DivergedError: if the loss is no longer finite.
+        DeguError: if the checkpoint cannot be written.
+    """
+    if checkpoint is not None and seed is None:
+        raise ValueError("A training with a checkpoint needs a seed, to go on as it began.")
+    if checkpoint is not None and "steps_per_epoch" in fit_kwargs:
+        raise ValueError("With a checkpoint every epoch is a whole one: leave out steps_per_epoch.")
+    if optimizer is None and loss is None:
+        if not model.compiled:
+            raise ValueError("The model is not compiled: compile it, or give optimizer and loss.")
+    else:
+        optimizer = fresh_optimizer(optimizer if optimizer is not None else model.optimizer)
+        loss = loss if loss is not None else getattr(model, "loss", None)
+        if optimizer is None or loss is None:
+            raise ValueError("Give both optimizer and loss, or a compiled model.")
+        model.compile(optimizer=optimizer, loss=loss, metrics=list(metrics or []))
+
+    if seed is None:
+        seed = int(np.random.default_rng().integers(2**31))
+    batches = Batches(
+        x, y, batch_size, seed if shuffle else None, sample_weight, augment, augment_seed=seed
+    )
+    monitor = "loss" if validation_data is None else "val_loss"
+    plateau = keras.callbacks.ReduceLROnPlateau(
+        monitor, factor=lr_factor, patience=lr_patience, min_lr=min_learning_rate
+    )
+    # A schedule decides by itself, and Keras refuses to have its rate set.
+    scheduled = isinstance(
+        getattr(model.optimizer, "_learning_rate", None),
+        keras.optimizers.schedules.LearningRateSchedule,
+    )
+    stateful = [
+        # Restores the best weights at the end whether or not it stopped early.
+        keras.callbacks.EarlyStopping(monitor, patience=patience, restore_best_weights=True),
+        *([] if scheduled else [plateau]),
+        *callbacks,
+    ]
+    observers: list[keras.callbacks.Callback] = [EpochLog(epochs, batches.n)] if verbose else []
+    if tracking is not None:
+        from degu.training.tracking import tensorboard_callback
+
+        observers.append(tensorboard_callback(tracking))
+    keeper = None
+    if checkpoint is not None:
+        build_weights(model, x)
+        checkpoint = Checkpoint.at(checkpoint)
+        data = x, y, validation_data, sample_weight
+        order = seed, shuffle, batch_size, augment
+        schedule = epochs, stateful, fit_kwargs
+        columns = [str(getattr(metric, "name", metric)) for metric in metrics or []]
+        environment = STAGES["train"], package_versions(), _compute_threads()
+        checkpoint.identify(
+            [environment, model, _compile_settings(model), data, order, schedule, columns]
+        )
+        finished = checkpoint.finished(model)
+        if finished is not None:
+            return finished
+        if checkpoint.fingerprint is not None:
+            keeper = KeepState(checkpoint, stateful)
+    if keeper is not None and keeper.state.epochs:
+        done, stopped = keeper.state.epochs, keeper.state.stopped
+        fit_kwargs = {**fit_kwargs, "initial_epoch": done}
+        if verbose:
+            end = "had ended" if stopped or done == epochs else "continues"
+            print(f"training {end} after epoch {done} of {epochs}", file=sys.stderr, flush=True)
+        epochs = done if stopped else epochs
+    try:
+        history = model.fit(
+            batches,
+            validation_data=(
+                None if validation_data is None else Batches(*validation_data, PREDICT_BATCH_SIZE)
+            ),
+            epochs=epochs,
+            shuffle=False,
+            verbose=0,
+            callbacks=[
+                BeginEpoch(batches),
+                _StopOnDivergence(),
+                *stateful,
+                *observers,
+                keras.callbacks.History(),
+                *([] if keeper is None else [keeper]),
+            ],
+            **fit_kwargs,
+        )
+    except DeguError:
+        raise
+    except BaseException:
+        if keeper is not None and keeper.state.epochs:
+            print(
+                f"a new start will continue after epoch {keeper.state.epochs} of {epochs}",
+                file=sys.stderr,
+                flush=True,
+            )
+        raise
+    if save_prefix is not None:
+        save_weights(model, f"{save_prefix}.weights.h5")
+    return {name: [float(v) for v in values] for name, values in history.history.items()}
+
+
+def build_weights(model: keras.Model, x: Any) -> None:
+    """Give a model its weights if it waits for its first batch with them."""
+    if not model.built:
+        predict(model, keras.tree.map_structure(lambda array: array[:1], x))
+
+
+def _compile_settings(model: keras.Model) -> list[Any]:
+    """What a model was compiled with, but for metrics, which change no weights."""
+    # A loss of one's own is in no config; weights of losses are in nothing else.
+    done_otherwise = ("optimizer", "loss", "metrics", "weighted_metrics")
+    config = {k: v for k, v in model.get_compile_config().items() if k not in done_otherwise}
+    state = [keras.ops.convert_to_numpy(variable) for variable in model.optimizer.variables]
+    return [model.optimizer, state, model.loss, config]
+
+
+def _compute_threads() -> tuple[int, int]:
+    """TensorFlow's threads within and between operations; left to itself, it takes every core."""
+    import tensorflow as tf
+
+    threading = tf.config.threading
+    # Not every system tells which cores are a process's own.
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = cores or 1
+    return (
+        threading.get_intra_op_parallelism_threads() or cores,
+        threading.get_inter_op_parallelism_threads() or cores,
+    )
+
+
+def fresh_optimizer(optimizer: Any) -> Any:
+    """A new optimizer of the same configuration: in Keras 3 an instance serves one model only."""
+    if isinstance(optimizer, keras.optimizers.Optimizer):
+        return type(optimizer).from_config(optimizer.get_config())
+    return optimizer
+
+
+def head_errors(heads: Heads) -> list[Any]:
+    """A metric ``MSE_{head}`` for each head, to follow them apart: the loss is their mean."""
+
+    def squared_error(column: int) -> Callable[[Any, Any], Any]:
+        return lambda y, pred: keras.ops.square(y[..., column] - pred[..., column])
+
+    return [
+        keras.metrics.MeanMetricWrapper(squared_error(i), name=f"MSE_{name}")
+        for i, name in enumerate(heads.columns)
+    ]

@@ -1,0 +1,265 @@
+"""One member of a study: trained from its seed, predicted on every split."""
+
+import keras
+import numpy as np
+import pytest
+from conftest import write_small_dataset
+
+from degu import models
+from degu.errors import DivergedError, InputError
+from degu.heads import Heads
+from degu.io.card import Card
+from degu.jobs.predict import predict_splits
+from degu.jobs.train import finetune_member, train_dynamic_member, train_member
+from degu.models.draw import new_member
+from degu.models.files import load_model, save_model
+from degu.sweep import Variant
+from degu.training.batches import predict
+
+# With everything that draws random numbers: initial weights, dropout, order of sequences.
+NETWORK = """
+import keras
+from keras import layers
+
+def build(input_shape, output_dim):
+    inputs = keras.Input(input_shape)
+    x = layers.Conv1D(6, 3)(inputs)
+    x = layers.BatchNormalization()(x)
+    x = layers.Activation("relu")(x)
+    x = layers.Dropout(0.2)(x)
+    x = layers.GlobalAveragePooling1D()(x)
+    return keras.Model(inputs, layers.Dense(output_dim)(x), name="tiny")
+
+def square(x):
+    return x * x
+
+def constant(input_shape, output_dim):
+    inputs = keras.Input(input_shape)
+    x = layers.Flatten()(layers.Rescaling(0.0)(inputs))
+    return keras.Model(inputs, layers.Dense(output_dim)(x), name="constant")
+
+def with_own_function(input_shape, output_dim):
+    inputs = keras.Input(input_shape)
+    x = layers.Flatten()(layers.Activation(square)(inputs))
+    return keras.Model(inputs, layers.Dense(output_dim)(x))
+"""
+HEADS = Heads(("Dev", "Hk"))
+SETTINGS = {
+    "epochs": 4,
+    "batch_size": 16,
+    "learning_rate": 0.01,
+    "patience": 10,
+    "lr_patience": 5,
+    "lr_factor": 0.1,
+    "min_learning_rate": 1e-7,
+}
+
+
+@pytest.fixture
+def architecture(own_module):
+    return own_module("tiny_network", NETWORK)
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    return tmp_path / "dataset.h5"
+
+
+@pytest.fixture
+def splits(dataset):
+    return write_small_dataset(dataset, sizes=(90, 20, 25))
+
+
+def data(splits, name, columns=2):
+    """A split as a member sees it; a student has two columns more."""
+    split = splits[name]
+    return split.x, np.hstack([split.y, np.abs(split.y)])[:, :columns]
+
+
+def train(architecture, splits, seed=1, heads=HEADS, validation=None, **settings):
+    columns, settings = len(heads), SETTINGS | settings
+    given = dict(settings)
+    trained = train_member(
+        f"{architecture}:build",
+        heads,
+        data(splits, "Train", columns),
+        validation or data(splits, "Val", columns),
+        seed=seed,
+        settings=settings,
+    )
+    assert settings == given
+    return trained
+
+
+def test_a_seed_gives_the_same_member_and_another_seed_another(architecture, splits):
+    (first, history), (again, same_history), (other, _) = (
+        train(architecture, splits, seed) for seed in (5, 5, 6)
+    )
+    assert history == same_history
+    for a, b, c in zip(*(m.get_weights() for m in (first, again, other)), strict=True):
+        np.testing.assert_array_equal(a, b)
+        assert not np.array_equal(a, c)
+
+
+def test_members_begin_apart(architecture, splits):
+    """With a learning rate of 0 the weights stay as they were drawn."""
+    kernels = [
+        train(architecture, splits, seed, epochs=1, learning_rate=0.0)[0].get_weights()[0]
+        for seed in (1, 2)
+    ]
+    assert not np.allclose(*kernels)
+
+
+@pytest.mark.parametrize("heads", [HEADS, Heads.student(("Dev", "Hk"), "std")], ids=len)
+def test_training_follows_its_settings_and_every_head(architecture, splits, heads, capsys):
+    # Opposite targets, so that the best epoch is not the last.
+    x, y = data(splits, "Val", len(heads))
+    settings = {"epochs": 6, "learning_rate": 0.02, "validation": (x, -y)}
+    model, history = train(architecture, splits, heads=heads, **settings)
+    assert model.output_shape == (None, len(heads))
+    assert len(history["loss"]) == 6
+    assert history["learning_rate"][0] == pytest.approx(0.02)
+    for name in heads.columns:
+        assert len(history[f"MSE_{name}"]) == len(history[f"val_MSE_{name}"]) == 6
+    # Equal weight on all heads.
+    each = [history[f"val_MSE_{name}"] for name in heads.columns]
+    np.testing.assert_allclose(np.mean(each, axis=0), history["val_loss"], rtol=1e-4)
+    assert history["loss"][-1] < history["loss"][0]
+    assert min(history["val_loss"]) < history["val_loss"][-1]
+    error = ((model.predict(x.astype("float32"), verbose=0) + y) ** 2).mean()
+    assert error == pytest.approx(min(history["val_loss"]), rel=1e-4)
+
+    log = capsys.readouterr().err
+    weights = (3 * 4 + 1) * 6 + 4 * 6 + (6 + 1) * len(heads)
+    assert f"{weights:,} weights" in log
+    assert ", ".join(heads.columns) in log
+    assert "90 training and 20 validation sequences" in log
+    assert sum(line.startswith("epoch ") for line in log.splitlines()) == 6
+
+
+@pytest.fixture
+def teachers(architecture):
+    """As they were drawn: what they have learned is of no account here."""
+    blueprint = models.build(f"{architecture}:build", (30, 4), 2)
+    return [new_member(blueprint, seed) for seed in (1, 2)]
+
+
+def train_dynamic(architecture, splits, teachers, variant, heads):
+    return train_dynamic_member(
+        f"{architecture}:build",
+        heads,
+        data(splits, "Train", 4),
+        data(splits, "Val", 4),
+        teachers=teachers,
+        variant=Variant.parse(variant),
+        augmentation={"mutagenesis": 0.2},
+        seed=1,
+        settings=SETTINGS | {"epochs": 2},
+    )
+
+
+def test_a_dynamic_student_is_a_plain_model_that_its_seed_and_variant_decide(
+    architecture, splits, teachers, tmp_path, capsys
+):
+    before = [teacher.get_weights() for teacher in teachers]
+    heads = Heads.student(("Dev", "Hk"), "std")
+    student, history = train_dynamic(architecture, splits, teachers, "mutagenesis", heads)
+    assert "heads Dev, Hk, Dev-std, Hk-std; 90 training" in capsys.readouterr().err
+    assert len(history["val_MSE_Hk-std"]) == len(history["loss"]) == 2
+    x, y = data(splits, "Val", 4)
+    error = ((predict(student, x) - y) ** 2).mean()
+    assert error == pytest.approx(min(history["val_loss"]), rel=1e-4)
+    for teacher, weights in zip(teachers, before, strict=True):
+        for a, b in zip(teacher.get_weights(), weights, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+    again, append = (
+        train_dynamic(architecture, splits, teachers, variant, heads)[0].get_weights()
+        for variant in ("mutagenesis", "mutagenesis_append")
+    )
+    for a, b, c in zip(student.get_weights(), again, append, strict=True):
+        np.testing.assert_array_equal(a, b)
+        assert not np.array_equal(a, c)
+
+    path = tmp_path / "1_Tiny_mutagenesis_aug.h5"
+    card = Card(heads, "own", "student", "standard", 1.0, 2, 1, 1, "0" * 64, variant="mutagenesis")
+    save_model(student, path, card)
+    opened, _ = load_model(path, variant="mutagenesis")
+    np.testing.assert_array_equal(predict(opened, x), predict(student, x))
+    with pytest.raises(InputError, match="variant 'mutagenesis', where 'random' is needed"):
+        load_model(path, variant="random")
+    tuned, _ = finetune_member(
+        opened, heads, data(splits, "Train", 4), (x, y), seed=3, settings=SETTINGS | {"epochs": 1}
+    )
+    assert type(tuned) is type(student)
+    assert not np.array_equal(tuned.get_weights()[0], student.get_weights()[0])
+
+
+@pytest.mark.parametrize(
+    ("targets", "kinds", "words"),
+    [
+        (("Dev", "Hk"), ("mean",), "not Dev, Hk; choose"),
+        (("Dev", "Hk"), ("mean", "aleatoric", "std"), "not Dev, Hk, Dev-aleatoric"),
+        (("Dev",), ("mean", "std"), r"shape \(4,\) .* the student tiny are of shape \(2,\)"),
+    ],
+)
+def test_a_dynamic_student_has_the_heads_of_its_ensemble(
+    architecture, splits, teachers, targets, kinds, words
+):
+    with pytest.raises(InputError, match=words):
+        train_dynamic(architecture, splits, teachers, "mutagenesis", Heads(targets, kinds))
+
+
+def test_a_head_that_learned_nothing_is_named(architecture, splits):
+    x, y = data(splits, "Train")
+    flat = y.copy()
+    flat[:, 1] = 0.5  # what is constant itself is rightly predicted so
+    for targets, names in ((y, "Dev, Hk: "), (flat, "Dev: ")):
+        with pytest.raises(DivergedError, match=f"^{names}.*another seed"):
+            train_member(
+                f"{architecture}:constant",
+                HEADS,
+                (x, targets),
+                data(splits, "Val"),
+                seed=1,
+                settings=SETTINGS | {"epochs": 1},
+            )
+
+
+def test_a_model_that_would_not_open_elsewhere_is_refused_untrained(architecture, splits, capsys):
+    with pytest.raises(InputError, match="square is not a built-in"):
+        train_member(
+            f"{architecture}:with_own_function",
+            HEADS,
+            data(splits, "Train"),
+            data(splits, "Val"),
+            seed=1,
+            settings=SETTINGS,
+        )
+    assert "epoch" not in capsys.readouterr().err
+
+
+def test_predictions_of_every_split_are_those_of_the_saved_model(
+    architecture, dataset, splits, tmp_path
+):
+    model, _ = train(architecture, splits, epochs=1)
+    rows = np.array([2, 3, 50, 89])
+    predictions = predict_splits(model, dataset, rows)
+    assert list(predictions) == ["Train", "Val", "Test"]
+    expected = {
+        "Train": splits["Train"].x[rows],
+        "Val": splits["Val"].x,
+        "Test": splits["Test"].x,
+    }
+    for name, x in expected.items():
+        assert predictions[name].shape == (len(x), 2)
+        assert predictions[name].dtype == np.float32
+        by_keras = model(x.astype(np.float32), training=False).numpy()
+        np.testing.assert_allclose(predictions[name], by_keras, rtol=1e-4, atol=1e-5)
+
+    card = Card(HEADS, f"{architecture}:build", "teacher", "standard", 1.0, None, 1, 1, "0" * 64)
+    save_model(model, tmp_path / "1_Tiny.h5", card)
+    opened, _ = load_model(tmp_path / "1_Tiny.h5")
+    for name, values in predict_splits(opened, dataset, rows).items():
+        np.testing.assert_array_equal(values, predictions[name])
+    assert keras.models.load_model(tmp_path / "1_Tiny.h5").output_shape == (None, 2)
