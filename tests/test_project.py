@@ -146,7 +146,7 @@ def test_what_reads_tables_does_not_wait_for_tensorflow(tmp_path):
             "degu.ops.runtime",
             "degu.metrics",
         ),
-        *("degu.dataset", "degu.ingest", "degu.io.distillation", "degu.io.predictions"),
+        *("degu.dataset", "degu.ingest", "degu.dataset.distillation", "degu.io.predictions"),
         *("degu.io.summary", "degu.plots.performance", "degu.models"),
     ]
     process = run_python(IMPORTS, *light, cwd=tmp_path)

@@ -10,8 +10,8 @@ with job_log(snakemake.log[0]):
     from dataclasses import replace
 
     from degu.dataset import read_info
+    from degu.dataset.distillation import read_lessons
     from degu.io.card import arm_identity, member_identity
-    from degu.io.distillation import read_lessons
     from degu.jobs.session import training_session
     from degu.jobs.train import finetune_member
     from degu.models.files import load_model

@@ -8,9 +8,9 @@ with job_log(snakemake.log[0]):
     set_compute_threads(snakemake.params.compute_threads)
 
     from degu.dataset import read_info
+    from degu.dataset.distillation import read_lessons
     from degu.heads import Heads
     from degu.io.card import Card, arm_identity, member_identity
-    from degu.io.distillation import read_lessons
     from degu.jobs.session import training_session
     from degu.jobs.train import train_dynamic_member
     from degu.models.files import load_model

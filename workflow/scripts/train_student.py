@@ -9,8 +9,8 @@ with job_log(snakemake.log[0]):
 
     from degu.augment import Augmenter
     from degu.dataset import read_info
+    from degu.dataset.distillation import read_lessons
     from degu.io.card import Card, arm_identity, member_identity
-    from degu.io.distillation import read_lessons
     from degu.jobs.session import training_session
     from degu.jobs.train import train_member
 

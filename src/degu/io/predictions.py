@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from degu.dataset import SPLITS
 from degu.errors import InputError
 from degu.heads import Heads
 from degu.io.card import Card
 from degu.io.hdf5 import create_hdf5, open_hdf5, read_array, write_array
+from degu.sweep import SPLITS
 
 # Fields of the card that the members of one ensemble have in common.
 SHARED = (
