@@ -1,6 +1,6 @@
 """Files of attribution maps, by member, pool and arm."""
 
-from degu.attribution.maps import distance_name, map_name, member_name, stdev_name
+from degu.attribution.names import distance_name, map_name, member_name, stdev_name
 
 
 def map_files(folder, ix, kinds, method):
