@@ -79,6 +79,12 @@ class Kind:
         """Whether the ensembles of a pool share its models, whatever their size."""
         return "size" not in self.fields
 
+    def rule(self, phase: str) -> str:
+        """The rule that trains a phase."""
+        if phase == "finetune":
+            return f"finetune_{self.name}"
+        return f"train_{self.name}" + "_evoaug" * (phase == "aug" and "" in self.trainings)
+
     @property
     def trainings(self) -> dict[str, tuple[str, ...]]:
         """The first phases, and the augmentations whose arms begin with each."""
@@ -171,7 +177,12 @@ BASELINES: dict[str, Kind] = {}
 def active_kinds(config: Config) -> tuple[Kind, ...]:
     """The kinds that a study has: teachers, students, and the baselines that it lists."""
     dynamic = (DYNAMIC_STUDENT,) if config["dynamic_augmentation"]["modes"] else ()
-    return (TEACHER, STUDENT, *dynamic, *(BASELINES[name] for name in config["baselines"]))
+    return (
+        TEACHER,
+        STUDENT,
+        *dynamic,
+        *(BASELINES[name] for name in config.get("baselines") or ()),
+    )
 
 
 def kind_of(name: str) -> Kind:

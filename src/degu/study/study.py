@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, Self
@@ -11,7 +11,7 @@ from degu.augment import used_settings
 from degu.errors import InputError
 from degu.models.registry import source_identity
 from degu.study.config import display_name
-from degu.study.kinds import STUDENT, TEACHER, Kind, active_kinds
+from degu.study.kinds import TEACHER, Kind, active_kinds
 from degu.study.layout import Layout
 from degu.study.member import Member
 from degu.sweep import Arm, choose_arms, expand_arms, pool_sizes
@@ -136,6 +136,7 @@ class Study:
     def _of_kind(self, kind: Kind, arms: Sequence[Arm]) -> list[Member]:
         config, choices = self.config, kind.choices(self.config)
         if kind.of_pool:
+            places: list[tuple[tuple[str, float], int | None, int]]
             places = [(pool, None, n) for pool, n in pool_sizes(arms).items()]
         else:
             having = kind.arms(config, self.arms)
@@ -227,11 +228,7 @@ class Study:
         return [
             layout.shift,
             *(layout.shift_predictions(member) for member in self.members(arms)),
-            *(
-                path
-                for arm in arms
-                for path in (layout.shift_ensemble(arm), layout.shift_table(arm))
-            ),
+            *(f(arm) for arm in arms for f in (layout.shift_ensemble, layout.shift_table)),
         ]
 
     def of_attribution(self, arms: Iterable[Arm]) -> list[str]:
@@ -248,14 +245,3 @@ class Study:
         for arm in arms:
             files += [layout.attribution_maps(arm), layout.attribution_table(arm)]
         return list(dict.fromkeys(files))
-
-    def of_ensemble_members(
-        self, path: Callable[[Member], str]
-    ) -> Callable[[Wildcards], list[str]]:
-        """A file of each teacher of the ensemble that a path's wildcards name."""
-        return lambda wildcards: [path(member) for member in self.teachers(wildcards)]
-
-
-def students_of(study: Study) -> tuple[Kind, ...]:
-    """The kinds of a study that its figures and tables of attribution call students."""
-    return tuple(kind for kind in study.kinds if kind is STUDENT)
