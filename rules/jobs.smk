@@ -1,7 +1,5 @@
 """News of a study: how a run has ended, and the jobs that an arm is made of."""
 
-from collections import defaultdict
-
 from degu.ops.notify import hide_address, report_run
 from degu.ops.runlog import failure_lines
 
@@ -18,67 +16,7 @@ def end_of_run(log, succeeded):
         return
     summary = report_run(config["dataset"], succeeded=succeeded, log=log)
     if succeeded:
-        print(f"Finished: the results lie in {RESULTS}/")
+        print(f"Finished: the results lie in {FILES.results}/")
     else:
         print(*failure_lines(summary.failed), sep="\n")
-        print(f"Failed: each job's log lies in {RESULTS}/logs/")
-
-
-def member_jobs(folder, identity):
-    """The jobs of a member: (rule, the last file that it makes)."""
-    evoaug = identity["augmentation"] == "evoaug"
-    role = "teacher" if folder == TEACHERS else "student"
-    if "variant" in identity:
-        role, evoaug = "dynamic_student", False
-    rules = {
-        "": f"train_{role}",
-        "_aug": f"train_{role}{'_evoaug' * evoaug}",
-        "_finetune": f"finetune_{role}",
-    }
-    suffixes = stages_of(identity)
-    models = member_models(folder, identity)
-    yield from zip((rules[suffix] for suffix in suffixes), models, strict=True)
-    yield f"predict_{role}{'_evoaug' * evoaug}", member_predictions(folder, identity)
-
-
-def arm_jobs(arm):
-    """The jobs of an arm by rule, each as the last file that it makes; figures are left out."""
-    jobs = defaultdict(list)
-    members = teachers_of([arm]) + students_of([arm]) + dynamic_students_of([arm])
-    for member in members:
-        for rule, file in member_jobs(*member):
-            jobs[rule].append(file)
-    jobs["aggregate_ensemble"].append(ENSEMBLE_STD.format(**arm.wildcards))
-    jobs["distillation_data"].append(DISTILLATION.format(**arm.wildcards))
-    if SHIFT_SETTINGS["kinds"]:
-        for _, path, identity in shift_teachers([arm]) + shift_students([arm]):
-            role = "_student" if "uncertainty" in identity else ""
-            role = "_dynamic_student" if "variant" in identity else role
-            jobs[f"predict_shift{role}"].append(path)
-    if arm in ATTRIBUTION_ARMS:
-        for rule, of_role, folder in (
-            ("attribute", teachers_of, MAPS_TEACHERS),
-            ("attribute_student", students_of, MAPS_STUDENTS),
-        ):
-            jobs[rule] += [path for path, _ in maps_of(of_role([arm]), folder, METHODS)]
-    return dict(jobs)
-
-
-def arm_name(arm):
-    """A name of an arm for reading."""
-    return f"{arm.augmentation}, {arm.wildcards['proportion']} of Train, ensemble of {arm.size}"
-
-
-def check_reseeded():
-    """End with a sentence where `reseed` names no member."""
-    members = teachers_of(ARMS) + students_of(ARMS) + dynamic_students_of(ARMS)
-    known = {first_model(*member) for member in members}
-    for path in config["reseed"]:
-        if path not in known:
-            sys.exit(
-                f"error in the config: reseed: {path} is no model that this study trains; write "
-                "the path after `output:` of the job that failed."
-            )
-
-
-check_reseeded()
+        print(f"Failed: each job's log lies in {FILES.results}/logs/")

@@ -13,6 +13,9 @@ from degu.io.card import Card
 from degu.io.hdf5 import create_hdf5, open_hdf5, read_array, write_array
 from degu.sweep import SPLITS
 
+BEFORE = "Test_aug"
+"""Beside the splits of a fine-tuned member: what the model before that predicts of Test."""
+
 # Fields of the card that the members of one ensemble have in common.
 SHARED = (
     "dataset_sha256",

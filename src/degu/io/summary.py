@@ -50,9 +50,8 @@ Identity = Mapping[str, Any]
 def summarize(
     targets: Iterable[str],
     *,
-    teachers: Iterable[tuple[str | Path, Identity]],
+    members: Iterable[tuple[str | Path, Identity]],
     ensembles: Iterable[tuple[str | Path, str | Path, Identity]],
-    students: Iterable[tuple[str | Path, Identity]],
     tables: Iterable[str | Path] = (),
     assay: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
@@ -60,8 +59,8 @@ def summarize(
 
     Args:
         targets: the data set's targets.
-        teachers, students: a performance table's path and what it belongs to, as values of some of
-            the columns before ``target``.
+        members: a performance table's path and what it belongs to, ``role`` and values of some of
+            the other columns before ``target``.
         ensembles: likewise, with the path of the ensemble's test std (ddof 0) in between.
         tables: paths of CSV files that have the columns of the summary already, such as those of
             :func:`degu.shift.scores.evaluate_shift`.
@@ -69,8 +68,8 @@ def summarize(
     """
     targets = tuple(targets)
     parts = []
-    for path, identity in teachers:
-        parts.append(performance_rows(path, targets, {"role": "teacher", **identity}))
+    for path, identity in members:
+        parts.append(performance_rows(path, targets, identity))
     for path, std, identity in ensembles:
         identity = {"role": "ensemble", **identity}
         parts.append(performance_rows(path, targets, identity))
@@ -78,8 +77,6 @@ def summarize(
         label = {"content": "std of Test", **arm}
         values = read_npy(std, shape=(None, len(targets)), dtype_kind="f", **label)
         parts.append(spread_rows(values, targets, identity))
-    for path, identity in students:
-        parts.append(performance_rows(path, targets, {"role": "student", **identity}))
     parts += [tidy_rows(path) for path in tables]
     if assay is not None:
         parts.append(assay)

@@ -94,6 +94,17 @@ class Kind:
         return first
 
     @property
+    def scorings(self) -> list[tuple[str, tuple[str, ...], tuple[str, ...]]]:
+        """The rules that score it: name, augmentations of the arms, phases that have a table."""
+        by_phases: dict[tuple[str, ...], tuple[str, ...]] = {}
+        for augmentation, phases in self.phases.items():
+            by_phases[phases] = (*by_phases.get(phases, ()), augmentation)
+        return [
+            (f"score_{self.name}" + "_evoaug" * (len(phases) > 1 and len(by_phases) > 1), a, phases)
+            for phases, a in by_phases.items()
+        ]
+
+    @property
     def tuned(self) -> tuple[str, ...]:
         """The augmentations in whose arms its models are fine-tuned."""
         return tuple(a for a, phases in self.phases.items() if len(phases) > 1)

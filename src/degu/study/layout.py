@@ -36,7 +36,6 @@ class Pattern:
 
 POOLS = Pattern(("augmentation", "proportion"))
 ARMS = Pattern(("augmentation", "proportion", "size"))
-PARTS = Pattern(("part",))
 
 
 @dataclass(frozen=True)

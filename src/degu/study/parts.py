@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from degu.errors import InputError
+from degu.io.versions import STAGES
 from degu.study import figures
 from degu.study.kinds import DYNAMIC_STUDENT, STUDENT, TEACHER, Kind
 from degu.study.member import Member, label_of
@@ -33,6 +34,11 @@ class Part:
     arms: Callable[[Study], Sequence[Arm]] = lambda study: ()
     kinds: tuple[Kind, ...] | None = (TEACHER, STUDENT)
     files: Callable[[Study], list[str]] | None = None
+
+    @property
+    def rule(self) -> str:
+        """The rule that makes its summary."""
+        return "summarize" + f"_{self.name}" * (self.name != "all")
 
     def members(self, study: Study) -> list[Member]:
         """The models in its summary."""
@@ -110,6 +116,18 @@ def part_files(study: Study, name: str) -> list[str]:
     return made
 
 
+def target(study: Study, name: str) -> Callable[[Any], list[str]]:
+    """The files of a part as an input function; a study without it ends with a sentence."""
+
+    def files(wildcards: Any) -> list[str]:
+        try:
+            return part_files(study, name)
+        except InputError as error:
+            raise SystemExit(f"error in the config: {error}") from None
+
+    return files
+
+
 def _own_files(study: Study, part: Part) -> list[str]:
     if part.files is not None:
         own = part.files(study)
@@ -125,6 +143,11 @@ def _own_files(study: Study, part: Part) -> list[str]:
     ]
 
 
+def summarized(study: Study) -> list[Part]:
+    """The parts of a study that have a summary of their own."""
+    return [part for part in PARTS.values() if part.arms(study)]
+
+
 def summary_inputs(study: Study, name: str) -> dict[str, list[str]]:
     """Files that the summary of a part is made of, by their names in its rule."""
     part, layout = PARTS[name], study.layout
@@ -138,11 +161,13 @@ def summary_inputs(study: Study, name: str) -> dict[str, list[str]]:
     }
 
 
-def summary_identities(study: Study, name: str) -> dict[str, list[Mapping[str, Any]]]:
-    """What the files of :func:`summary_inputs` belong to, in their order."""
+def summary_params(study: Study, name: str) -> dict[str, Any]:
+    """What the summary of a part goes by, and whom its files (:func:`summary_inputs`) belong to."""
     part = PARTS[name]
     # Rows of the final model have a blank stage.
     return {
+        "targets": study.targets,
+        "stage": STAGES["summarize"],
         "members": [
             m.identity | ({"stage": phase} if phase not in ("", "finetune") else {})
             for m in part.members(study)

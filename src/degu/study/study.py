@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from degu.augment import used_settings
 from degu.errors import InputError
@@ -78,6 +80,26 @@ class Study:
     def methods(self) -> list[str]:
         """The attribution methods that its models are explained by."""
         return self.config["attribution"]["methods"]
+
+    @property
+    def download(self) -> str | None:
+        """Address of the published file of its data, where the config names no local copy."""
+        data = self.config["data"]
+        return None if data.get("path") else data.get("url")
+
+    @property
+    def raw(self) -> str | None:
+        """The file that its data set is made of; None if it is simulated."""
+        if self.download:
+            return f"resources/{os.path.basename(urlsplit(self.download).path) or 'download'}"
+        path = self.config["data"].get("path")
+        return os.path.normpath(path) if path else None
+
+    @property
+    def data_settings(self) -> dict[str, Any]:
+        """What decides the data set: where a file lies or came from does not change it."""
+        whence = ("path", "url", "sha256")
+        return {k: v for k, v in self.config["data"].items() if k not in whence}
 
     @property
     def planted(self) -> bool:
