@@ -26,7 +26,8 @@ rule attribution_sequences:
 
 
 for kind in [kind for kind in STUDY.kinds if kind.maps_folder]:
-    model = Member.pattern(kind)
+    several = inputs.together(STUDY, kind)
+    job = inputs.together_job(STUDY, kind)
 
     rule:
         name:
@@ -34,14 +35,14 @@ for kind in [kind for kind in STUDY.kinds if kind.maps_folder]:
         input:
             dataset=FILES.dataset,
             sequences=FILES.attribution_sequences,
-            model=inputs.final_model(STUDY, kind),
+            models=inputs.final_models(STUDY, kind),
         output:
-            maps=FILES.maps(model, "{method}"),
-            top=FILES.top_maps(model, "{method}"),
+            maps=[FILES.maps(model, "{method}") for model in several],
+            top=[path for m in several for path in FILES.top_maps(m, "{method}")],
         log:
-            FILES.log(f"attribute_{kind.name}", f"{model.job}_{{method}}"),
+            FILES.log(f"attribute_{kind.name}", f"{job}_{{method}}"),
         benchmark:
-            FILES.benchmark(f"attribute_{kind.name}", f"{model.job}_{{method}}")
+            FILES.benchmark(f"attribute_{kind.name}", f"{job}_{{method}}")
         conda:
             ENVIRONMENT
         threads: config["compute_threads"]

@@ -56,17 +56,20 @@ for kind in STUDY.kinds:
             script:
                 "../workflow/scripts/finetune.py"
 
+    several = inputs.together(STUDY, kind)
+    job = inputs.together_job(STUDY, kind)
+
     rule:
         name:
             f"predict_{kind.name}"
         input:
             **inputs.prediction_inputs(STUDY, kind),
         output:
-            predictions=FILES.predictions(model),
+            predictions=[FILES.predictions(model) for model in several],
         log:
-            FILES.log(f"predict_{kind.name}", model.job),
+            FILES.log(f"predict_{kind.name}", job),
         benchmark:
-            FILES.benchmark(f"predict_{kind.name}", model.job)
+            FILES.benchmark(f"predict_{kind.name}", job)
         conda:
             ENVIRONMENT
         threads: config["compute_threads"]
@@ -85,11 +88,13 @@ for kind in STUDY.kinds:
             input:
                 **inputs.score_inputs(STUDY, kind),
             output:
-                tables=[FILES.performance(model, phase) for phase in phases],
+                tables=[
+                    FILES.performance(m, phase) for m in several for phase in phases
+                ],
             log:
-                FILES.log(name, model.job),
+                FILES.log(name, job),
             benchmark:
-                FILES.benchmark(name, model.job)
+                FILES.benchmark(name, job)
             wildcard_constraints:
                 augmentation="|".join(augmentations),
             conda:

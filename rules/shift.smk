@@ -25,7 +25,8 @@ rule shift_sequences:
 
 
 for kind in STUDY.kinds:
-    model = Member.pattern(kind)
+    several = inputs.together(STUDY, kind)
+    job = inputs.together_job(STUDY, kind)
 
     rule:
         name:
@@ -33,13 +34,13 @@ for kind in STUDY.kinds:
         input:
             dataset=FILES.dataset,
             sequences=FILES.shift,
-            model=inputs.final_model(STUDY, kind),
+            models=inputs.final_models(STUDY, kind),
         output:
-            predictions=FILES.shift_predictions(model),
+            predictions=[FILES.shift_predictions(model) for model in several],
         log:
-            FILES.log(f"predict_shift_{kind.name}", model.job),
+            FILES.log(f"predict_shift_{kind.name}", job),
         benchmark:
-            FILES.benchmark(f"predict_shift_{kind.name}", model.job)
+            FILES.benchmark(f"predict_shift_{kind.name}", job)
         conda:
             ENVIRONMENT
         threads: config["compute_threads"]

@@ -1,9 +1,9 @@
-"""Predict shifted sequences with one model of a study."""
+"""Predict shifted sequences with one or several models of a study."""
 
 from degu.ops.runtime import model_job
 
-with model_job(snakemake) as member:
+with model_job(snakemake) as members:
     from degu.jobs.predict import predict_shift
 
     architecture, output = snakemake.params.architecture, snakemake.output.predictions
-    predict_shift(member, snakemake.input, output, architecture)
+    predict_shift(members, snakemake.input, output, architecture)

@@ -1,9 +1,10 @@
-"""Prediction by one member of a study."""
+"""Prediction by members of a study."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -19,49 +20,58 @@ from degu.sweep import SPLITS
 from degu.training.batches import predict
 
 
-def predict_member(member: Member, files: Files, output: str, architecture: str) -> None:
+def predict_members(
+    members: Sequence[Member], files: Files, outputs: Sequence[str], architecture: str
+) -> None:
     """Predict every split of the data set, and Test by the models of earlier phases too.
 
     Args:
-        member: whose models they are.
-        files: ``dataset``, ``subset`` and ``models``, one a phase.
-        output: the file to write.
+        members: whose models they are.
+        files: ``dataset``, ``subset`` of their pool, and ``models``, of each member one a phase.
+        outputs: the files to write, one a member.
         architecture: the config's ``model``.
 
     Raises:
         InputError: if a model is not the expected one.
     """
-    *earlier, last = files["models"]
-    predictions = {}
-    for path in earlier:
-        model, _ = _load(member, path, files, architecture)
-        x = read_split(files["dataset"], "Test", fields=("x",)).x
-        predictions[BEFORE] = predict(model, x)
-    model, card = _load(member, last, files, architecture)
-    rows = read_subset(files["subset"], files["dataset"], proportion=member.proportion)
-    write_predictions(output, predictions | predict_splits(model, files["dataset"], rows), card)
+    models = iter(files["models"])
+    for member, output in zip(members, outputs, strict=True):
+        predictions = {}
+        for _ in member.phases[:-1]:
+            model, _ = _load(member, next(models), files, architecture)
+            x = read_split(files["dataset"], "Test", fields=("x",)).x
+            predictions[BEFORE] = predict(model, x)
+        model, card = _load(member, next(models), files, architecture)
+        rows = read_subset(files["subset"], files["dataset"], proportion=member.proportion)
+        predictions |= predict_splits(model, files["dataset"], rows)
+        write_predictions(output, predictions, card)
+        keras.backend.clear_session()
 
 
-def predict_shift(member: Member, files: Files, output: str, architecture: str) -> None:
+def predict_shift(
+    members: Sequence[Member], files: Files, outputs: Sequence[str], architecture: str
+) -> None:
     """Predict every kind of shifted sequences.
 
     Args:
-        member: whose model it is.
-        files: ``dataset``, ``sequences`` (a ``shift.h5``) and ``model``.
-        output: the file to write.
+        members: whose models they are.
+        files: ``dataset``, ``sequences`` (a ``shift.h5``) and ``models``, one a member.
+        outputs: the files to write, one a member.
         architecture: the config's ``model``.
 
     Raises:
-        InputError: if the model or the sequences are not the expected ones.
+        InputError: if a model or the sequences are not the expected ones.
     """
     info = read_shift_info(files["sequences"], read_info(files["dataset"]).sha256)
-    model, card = _load(member, files["model"], files, architecture)
-    predictions = {}
-    for kind in info.kinds:
-        shifted = read_shift(files["sequences"], kind)
-        predictions[kind] = predict(model, shifted.x)
-        print(f"{kind}: {len(shifted.x):,} sequences predicted", file=sys.stderr, flush=True)
-    write_predictions(output, predictions, card, shift_sha256=info.sha256)
+    for member, path, output in zip(members, files["models"], outputs, strict=True):
+        model, card = _load(member, path, files, architecture)
+        predictions = {}
+        for kind in info.kinds:
+            shifted = read_shift(files["sequences"], kind)
+            predictions[kind] = predict(model, shifted.x)
+            print(f"{kind}: {len(shifted.x):,} sequences predicted", file=sys.stderr, flush=True)
+        write_predictions(output, predictions, card, shift_sha256=info.sha256)
+        keras.backend.clear_session()
 
 
 def predict_splits(

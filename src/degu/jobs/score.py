@@ -14,30 +14,28 @@ from degu.study.member import Member
 from degu.uncertainty import ensemble_mean
 
 
-def score_member(member: Member, files: Files, tables: Sequence[str]) -> None:
-    """Write the performance table of each phase of a member.
+def score_members(members: Sequence[Member], files: Files, tables: Sequence[str]) -> None:
+    """Write the performance table of each phase of some members.
 
     Args:
-        member: who is scored.
-        files: ``dataset``, ``predictions``, and ``std_test`` of a kind that learns from an
-            ensemble.
-        tables: the files to write, in the order of its phases.
+        members: who is scored; of one arm, or one member alone.
+        files: ``dataset``, ``predictions`` of each member, and ``std_test`` of a kind that learns
+            from an ensemble.
+        tables: the files to write, of each member one a phase.
 
     Raises:
-        InputError: if the predictions are not of this member and data set.
+        InputError: if predictions are not of their member and this data set.
     """
     info = read_info(files["dataset"])
-    y = truth_of(member, files)
-    names = [BEFORE] * (len(tables) - 1) + ["Test"]
-    predictions, card = read_predictions(files["predictions"], names)
-    card.check(
-        files["predictions"],
-        **member.card_fields,
-        dataset_sha256=info.sha256,
-        heads=member.heads(info.targets),
-    )
-    for name, table in zip(names, tables, strict=True):
-        write_csv(performance_table(y, predictions[name], card.heads), table)
+    y = truth_of(members[0], files)
+    written = iter(tables)
+    for member, path in zip(members, files["predictions"], strict=True):
+        names = [BEFORE] * (len(member.phases) - 1) + ["Test"]
+        predictions, card = read_predictions(path, names)
+        heads = member.heads(info.targets)
+        card.check(path, **member.card_fields, dataset_sha256=info.sha256, heads=heads)
+        for name in names:
+            write_csv(performance_table(y, predictions[name], heads), next(written))
 
 
 def score_ensemble(arm: Mapping[str, Any], files: Files, table: str) -> None:

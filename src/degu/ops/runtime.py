@@ -123,17 +123,20 @@ def job_log(path: str | os.PathLike[str]) -> Iterator[None]:
         sys.exit(code)
 
 
-def member_of(job: Any) -> Member:
-    """The member that a job of a rule of models is about.
+def members_of(job: Any) -> list[Member]:
+    """The members that a job of a rule of models is about.
 
     Args:
         job: what Snakemake gives a script, with the parameter ``kind``.
     """
-    return Member.of(kind_of(job.params.kind), dict(job.wildcards.items()), job.config)
+    kind, wildcards = kind_of(job.params.kind), dict(job.wildcards.items())
+    if "ix" in wildcards:
+        return [Member.of(kind, wildcards, job.config)]
+    return Member.together(kind, wildcards, job.config)
 
 
 @contextmanager
-def model_job(job: Any) -> Iterator[Member]:
+def model_job(job: Any) -> Iterator[list[Member]]:
     """The frame of a job that computes with a model: its log, its device, its threads.
 
     All of this comes before TensorFlow is imported, so the body imports what needs it.
@@ -142,12 +145,12 @@ def model_job(job: Any) -> Iterator[Member]:
         job: what Snakemake gives a script.
 
     Yields:
-        The member that the job is about.
+        The members that the job is about.
     """
     with job_log(job.log[0]):
         claim(job.resources.gpu, required=job.config["require_gpu"])
         set_compute_threads(job.params.compute_threads)
-        yield member_of(job)
+        yield members_of(job)
 
 
 class _Stop:

@@ -81,6 +81,18 @@ def training_params(study: Study, kind: Kind, phase: str) -> Inputs:
     }
 
 
+def together(study: Study, kind: Kind) -> list[Member]:
+    """Patterns of the models that one job predicts with (:meth:`.Kind.together`)."""
+    pattern = Member.pattern(kind)
+    return [replace(pattern, member=ix) for ix in kind.together(study.config)]
+
+
+def together_job(study: Study, kind: Kind) -> str:
+    """The name of such a job in logs."""
+    pattern = Member.pattern(kind)
+    return (pattern if kind.of_pool else replace(pattern, member="")).job
+
+
 def prediction_params(study: Study, kind: Kind) -> Inputs:
     """What a kind's predictions go by."""
     config = study.config
@@ -94,12 +106,12 @@ def prediction_params(study: Study, kind: Kind) -> Inputs:
 
 
 def prediction_inputs(study: Study, kind: Kind) -> Inputs:
-    """Files that a kind's predictions of the data set read."""
+    """Files that a kind's predictions of the data set read: of each model, all phases."""
     layout = study.layout
 
     def models(wildcards: Wildcards) -> list[str]:
-        member = study.member(kind, wildcards)
-        return [layout.model(member, phase) for phase in member.phases]
+        members = study.together(kind, wildcards)
+        return [layout.model(member, phase) for member in members for phase in member.phases]
 
     pattern = Member.pattern(kind)
     return {"dataset": layout.dataset, "subset": layout.subset(pattern), "models": models}
@@ -108,15 +120,18 @@ def prediction_inputs(study: Study, kind: Kind) -> Inputs:
 def score_inputs(study: Study, kind: Kind) -> Inputs:
     """Files that a kind's performance tables are made of."""
     layout, pattern = study.layout, Member.pattern(kind)
-    files: Inputs = {"dataset": layout.dataset, "predictions": layout.predictions(pattern)}
+    files: Inputs = {
+        "dataset": layout.dataset,
+        "predictions": [layout.predictions(member) for member in together(study, kind)],
+    }
     if kind.learns == "ensemble":
         files["std_test"] = layout.ensemble_std(pattern, "Test")
     return files
 
 
-def final_model(study: Study, kind: Kind) -> Callable[[Wildcards], str]:
-    """The model that is a member."""
-    return lambda wildcards: study.layout.model(study.member(kind, wildcards))
+def final_models(study: Study, kind: Kind) -> Callable[[Wildcards], list[str]]:
+    """The models that are the members of a job."""
+    return lambda wildcards: [study.layout.model(m) for m in study.together(kind, wildcards)]
 
 
 def score_params(kind: Kind | None = None) -> Inputs:

@@ -79,6 +79,16 @@ class Kind:
         """Whether the ensembles of a pool share its models, whatever their size."""
         return "size" not in self.fields
 
+    def together(self, config: Config) -> tuple[int | str, ...]:
+        """Numbers of the models that one job predicts with, explains and scores.
+
+        Nothing is trained on what those of an arm predict, and there are equally many in every arm:
+        one job does it for all of them, and imports TensorFlow once. The models of a pool have each
+        a job of its own, so that a larger ensemble leaves the predictions as they are that smaller
+        ones learn from.
+        """
+        return ("{ix}",) if self.of_pool else tuple(range(1, self.number(config, 0) + 1))
+
     def rule(self, phase: str) -> str:
         """The rule that trains a phase."""
         if phase == "finetune":

@@ -50,6 +50,13 @@ class Member:
         pool = wildcards["augmentation"], float(wildcards["proportion"])
         return cls(kind, *pool, int(wildcards["ix"]), **{**kind.fixed(config), **own})
 
+    @classmethod
+    def together(cls, kind: Kind, wildcards: Mapping[str, str], config: Config) -> list[Self]:
+        """The members that one job predicts with, from the wildcards of its paths."""
+        own = dict(wildcards.items())
+        numbers = [own["ix"]] if kind.of_pool else kind.together(config)
+        return [cls.of(kind, {**own, "ix": str(ix)}, config) for ix in numbers]
+
     @property
     def phases(self) -> tuple[str, ...]:
         """Suffixes of its trainings, in order; the model of the last one is the member."""
@@ -90,11 +97,12 @@ class Member:
 
     @property
     def job(self) -> str:
-        """Its name in logs and benchmarks: ``standard_1_n3_std_2``."""
+        """Its name in logs: ``standard_1_n3_std_2``; without a number, that of all."""
         own = self.wildcards
         size = [f"n{own['size']}"] if "size" in own else []
         rest = [own[name] for name in self.kind.fields if name != "size"]
-        return "_".join([own["augmentation"], own["proportion"], *size, *rest, own["ix"]])
+        parts = [own["augmentation"], own["proportion"], *size, *rest, own["ix"]]
+        return "_".join(filter(None, parts))
 
     def seed(self, base: int, phase: str = "", draws: int = 0) -> int:
         """The seed of a phase of its training.

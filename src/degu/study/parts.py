@@ -186,17 +186,19 @@ def jobs_of(study: Study, arm: Arm) -> dict[str, list[str]]:
         jobs.setdefault(rule, []).append(path)
 
     for member in study.members([arm]):
+        kind = member.kind
         for phase in member.phases:
-            add(member.kind.rule(phase), layout.model(member, phase))
-        add(f"predict_{member.kind.name}", layout.predictions(member))
+            add(kind.rule(phase), layout.model(member, phase))
+        if not kind.of_pool and member.member != kind.together(study.config)[-1]:
+            continue  # the last one's files stand for the job of all
+        add(f"predict_{kind.name}", layout.predictions(member))
         if study.config["shift"]["kinds"]:
-            add(f"predict_shift_{member.kind.name}", layout.shift_predictions(member))
+            add(f"predict_shift_{kind.name}", layout.shift_predictions(member))
+        if arm in study.attribution_arms and kind.maps_folder:
+            for method in study.methods:
+                add(f"attribute_{kind.name}", layout.maps(member, method))
     add("aggregate_ensemble", layout.ensemble_std(arm, "Test"))
     add("distillation_data", layout.distillation(arm))
-    if arm in study.attribution_arms:
-        for member in study.explained([arm]):
-            for method in study.methods:
-                add(f"attribute_{member.kind.name}", layout.maps(member, method))
     return jobs
 
 

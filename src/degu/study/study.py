@@ -173,6 +173,10 @@ class Study:
         """The member that a path's wildcards name."""
         return Member.of(kind, wildcards, self.config)
 
+    def together(self, kind: Kind, wildcards: Wildcards) -> list[Member]:
+        """The members that one job predicts with, from the wildcards of its paths."""
+        return Member.together(kind, wildcards, self.config)
+
     def arm(self, wildcards: Wildcards) -> Arm:
         """The arm that a path's wildcards name."""
         pool = wildcards["augmentation"], float(wildcards["proportion"])
