@@ -13,7 +13,7 @@ import pandas as pd
 from degu.errors import InputError
 from degu.heads import Heads
 from degu.io.files import read_npy
-from degu.metrics import REGRESSION_METRICS
+from degu.metrics import METRICS
 from degu.uncertainty import unbiased_std
 
 COLUMNS = (
@@ -105,9 +105,9 @@ def performance_rows(path: str | Path, targets: Iterable[str], identity: Identit
         table = table.astype(np.float64)
     except (LookupError, OSError, OverflowError, TypeError, ValueError):
         metrics = []
-    if metrics != list(REGRESSION_METRICS):
+    if metrics != list(METRICS):
         raise InputError(
-            f"{path} is not a performance table with the rows {', '.join(REGRESSION_METRICS)}; "
+            f"{path} is not a performance table with the rows {', '.join(METRICS)}; "
             "delete it and run the workflow again."
         )
     rows: list[dict[str, Any]] = []

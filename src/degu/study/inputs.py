@@ -12,7 +12,7 @@ from typing import Any
 
 from degu.attribution.methods import METHODS
 from degu.io.versions import STAGES
-from degu.metrics import REGRESSION_METRICS
+from degu.metrics import METRICS
 from degu.study.kinds import TEACHER, Kind
 from degu.study.layout import ARMS
 from degu.study.member import Member, label_of
@@ -137,7 +137,7 @@ def final_models(study: Study, kind: Kind) -> Callable[[Wildcards], list[str]]:
 def score_params(kind: Kind | None = None) -> Inputs:
     """What performance tables go by, of a kind of model or of ensembles."""
     own = {} if kind is None else {"kind": kind.name}
-    return {**own, "metrics": list(REGRESSION_METRICS), "stage": STAGES["score"]}
+    return {**own, "metrics": list(METRICS), "stage": STAGES["score"]}
 
 
 # Shifted sequences
