@@ -55,14 +55,14 @@ class Study:
         return path
 
     @property
-    def members(self):
+    def models(self):
         roles = (("teacher", self.teachers), ("student", self.student_tables))
         return [(path, {"role": role, **own}) for role, tables in roles for path, own in tables]
 
     def summarize(self):
         return summarize(
             TARGETS,
-            members=self.members,
+            members=self.models,
             ensembles=self.ensembles,
         )
 
@@ -243,7 +243,7 @@ def test_tidy_tables_and_the_assay_are_appended(study, summary, tmp_path):
         warnings.simplefilter("error")
         whole = summarize(
             TARGETS,
-            members=study.members,
+            members=study.models,
             ensembles=study.ensembles,
             tables=[tmp_path / "a.csv", tmp_path / "b.csv"],
             assay=tidy([measured]),
@@ -293,4 +293,4 @@ def test_a_table_that_is_not_tidy_is_refused(study, tmp_path):
         assert str(error.value).startswith(str(path))
     path.unlink()
     with pytest.raises(InputError, match=r"shift\.csv is not a whole table"):
-        summarize(TARGETS, members=study.members, ensembles=(), tables=[path])
+        summarize(TARGETS, members=study.models, ensembles=(), tables=[path])
