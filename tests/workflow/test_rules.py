@@ -17,7 +17,7 @@ from snakemake.api import SnakemakeApi
 from snakemake.settings.types import ConfigSettings, OutputSettings, ResourceSettings
 
 def is_path(item):
-    return isinstance(item, str)
+    return not getattr(item, "flags", {}).get("unpack") and not callable(item)
 
 with SnakemakeApi(OutputSettings(quiet=set())) as api:
     workflow = api.workflow(
