@@ -202,7 +202,7 @@ def active_kinds(config: Config) -> tuple[Kind, ...]:
         TEACHER,
         STUDENT,
         *dynamic,
-        *(BASELINES[name] for name in config.get("baselines") or ()),
+        *(BASELINES[name] for name in config["baselines"]),
     )
 
 
