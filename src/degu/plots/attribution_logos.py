@@ -94,6 +94,8 @@ def read_logos(path: str | os.PathLike[str], target: str, method: str, sequences
                 predictions=predictions,
                 mask=group["motif_mask"][top] if "motif_mask" in group else None,
             )
+        except InputError:
+            raise
         except (KeyError, OSError, ValueError) as error:
             raise InputError(
                 f"{path} is not a whole file of an arm's maps, or a file that it links to is gone; "

@@ -153,6 +153,8 @@ def read_per_sequence(path: str | os.PathLike[str]) -> PerSequence:
                         if m > 1:
                             own["Std"][series] = unbiased_std(group["std"][:][top], m)
                     found.setdefault(target, {})[method] = own
+        except InputError:
+            raise
         except (KeyError, OSError, ValueError) as error:
             raise InputError(
                 f"{path} is not a whole file of an arm's maps; delete it and run the workflow's "
