@@ -22,6 +22,7 @@ include: "rules/ensembles.smk"
 include: "rules/shift.smk"
 include: "rules/attribution.smk"
 include: "rules/summary.smk"
+include: "rules/figures.smk"
 include: "rules/jobs.smk"
 include: "rules/news.smk"
 
