@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from degu.plots.catalogue import FIGURES, Figure
 from degu.plots.series import SERIES, series_name
-from degu.study.inputs import arm_members, explained, shift_inputs, shift_params
+from degu.study.inputs import explained, shift_inputs, shift_params
 from degu.study.layout import ARMS
 from degu.sweep import Arm
 
