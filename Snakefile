@@ -23,6 +23,7 @@ include: "rules/shift.smk"
 include: "rules/attribution.smk"
 include: "rules/attribution_tables.smk"
 include: "rules/summary.smk"
+include: "rules/figures.smk"
 include: "rules/jobs.smk"
 include: "rules/news.smk"
 

@@ -6,7 +6,8 @@ from made_arm import ARM, LENGTH, MadeArm
 
 from degu.attribution.analysis import evaluate_arm
 from degu.errors import InputError
-from degu.plots.logos import plot_logos, read_logos
+from degu.plots.attribution_logos import read_logos
+from degu.plots.logos import plot_logos
 
 
 @pytest.fixture

@@ -13,6 +13,14 @@ from matplotlib.colors import to_hex
 from scipy import stats
 
 from degu.io.summary import tidy
+from degu.plots.catalogue import FIGURES, drawer
+from degu.plots.inputs import Inputs
+from degu.plots.series import SERIES
+
+COLORS = {name: look.color for name, look in SERIES.items()}
+MARKERS = {name: look.marker for name, look in SERIES.items()}
+LINES = {name: look.line for name, look in SERIES.items()}
+LABELS = {name: look.label for name, look in SERIES.items()}
 
 BOTH = ("std", "logvar")
 SHIFTS = ("none", "small", "moderate", "dinucleotide", "large")
@@ -163,6 +171,29 @@ class Table:
         if role == "teacher":
             return self(members=size, **identity)
         return self(size=size, uncertainty=kind or None, **identity)
+
+
+class Made(Inputs):
+    """What a figure is drawn from, with a table in memory and units in place of files."""
+
+    def __init__(self, table, units):
+        super().__init__({"table": table, "units": units})
+
+    @property
+    def units(self):
+        return self.files["units"]
+
+    def table(self, columns=()):
+        return self.files["table"]
+
+
+FROM_SUMMARY = [f.name for f in FIGURES.values() if f.source in ("summary", "shift_table")]
+"""Figures that are drawn from a table with the columns of the summary."""
+
+
+def draw_summary(name, summary, units):
+    """A figure of the catalogue from a summary."""
+    return drawer(FIGURES[name].draw)(Made(summary, units))
 
 
 def t_interval(values):

@@ -7,18 +7,18 @@ import warnings
 import matplotlib as mpl
 import numpy as np
 import pytest
-from conftest import run_python
+from conftest import random_one_hot, run_python
 from layouts import check_layout
 from matplotlib.image import imread
 from matplotlib.text import Text
-from studies import GRID, ONE, SHIFTS, VARIANTS, make_summary
+from studies import FROM_SUMMARY, GRID, ONE, SHIFTS, VARIANTS, draw_summary, make_summary
 
+from degu.dataset import Split, write_dataset
 from degu.errors import InputError
 from degu.io.files import write_csv
 from degu.io.summary import tidy
-from degu.plots import FIGURES
-from degu.plots.shifts import plot_shift_distribution
-from degu.plots.style import COLORS, LABELS, LINES, MARKERS, save_figure
+from degu.plots.shift_distribution import plot_shift_distribution
+from degu.plots.style import save_figure
 
 UNITS = "log2 enrichment"
 SMALL = (
@@ -73,9 +73,9 @@ def study(request):
     return make_summary(**options)
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", FROM_SUMMARY)
 def test_every_text_is_legible_and_by_itself(study, name):
-    check_layout(FIGURES[name](study, UNITS))
+    check_layout(draw_summary(name, study, UNITS))
 
 
 @pytest.mark.parametrize("targets", [("activity",), ("Dev", "Hk"), LONG, tuple("abcde")])
@@ -87,7 +87,7 @@ def test_a_single_arm_is_legible():
     for targets in (("Dev", "Hk"), ("activity",)):
         for kinds in (("std",), ()):
             summary = make_summary(ONE, targets, kinds=kinds, students=2)
-            check_layout(FIGURES["performance"](summary, UNITS))
+            check_layout(draw_summary("performance", summary, UNITS))
 
 
 RELEVANT = {
@@ -97,7 +97,7 @@ RELEVANT = {
 }
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", FROM_SUMMARY)
 def test_rows_of_other_analyses_leave_no_trace(name):
     options = STUDIES["small"] | {"students": 3}
     summary = make_summary(**options)
@@ -106,7 +106,7 @@ def test_rows_of_other_analyses_leave_no_trace(name):
     )(summary) & (summary["role"] != "assay")
     assert 0 < relevant.sum() < len(summary)
     poisoned = summary.assign(value=summary["value"].where(relevant, 1e6))
-    figures = [FIGURES[name](rows, UNITS) for rows in (summary, poisoned, summary[relevant])]
+    figures = [draw_summary(name, rows, UNITS) for rows in (summary, poisoned, summary[relevant])]
     data, *others = (
         [
             [axis.get_ylim() for axis in figure.axes],
@@ -119,55 +119,56 @@ def test_rows_of_other_analyses_leave_no_trace(name):
     assert others == [data, data]
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", FROM_SUMMARY)
 def test_an_empty_summary_is_one_sentence(name):
     with pytest.raises(InputError) as error:
-        FIGURES[name](tidy([]), UNITS)
+        draw_summary(name, tidy([]), UNITS)
     assert re.fullmatch(r"[A-Z][^\n]*[^.\n]\.", str(error.value))
-
-
-def test_series_differ_in_more_than_colour():
-    for looks in (COLORS, MARKERS, LABELS):
-        assert list(looks) == list(LABELS)
-        assert len(set(looks.values())) == len(LABELS)
-    assert set(LINES) == set(LABELS)
 
 
 def test_a_figure_leaves_global_settings_alone(tmp_path):
     with mpl.rc_context({"font.size": 33.0, "savefig.dpi": 71.0}):
         before = dict(mpl.rcParams)
         summary = make_summary(**STUDIES["small"])
-        for draw in FIGURES.values():
-            save_figure(draw(summary, UNITS), tmp_path / "figure.png")
+        for name in FROM_SUMMARY:
+            save_figure(draw_summary(name, summary, UNITS), tmp_path / "figure.png")
         assert dict(mpl.rcParams) == before
 
 
 DRAW = """
 import sys
 from pathlib import Path
-import pandas as pd
-from degu.plots import FIGURES
+from degu.plots.catalogue import FIGURES, drawer
+from degu.plots.inputs import Inputs
 from degu.plots.style import save_figure
 
-summary, folder = pd.read_csv(sys.argv[1]), Path(sys.argv[2])
-for name, draw in FIGURES.items():
-    save_figure(draw(summary, sys.argv[3]), folder / f"{name}.pdf", folder / f"{name}.png")
+table, dataset, folder, *names = sys.argv[1:]
+for name in names:
+    given = Inputs.of_job({"dataset": dataset, "table": table}, {})
+    figure = drawer(FIGURES[name].draw)(given)
+    save_figure(figure, Path(folder) / f"{name}.pdf", Path(folder) / f"{name}.png")
 """
 
 
 def test_a_second_run_draws_the_same_bytes(tmp_path):
-    """Also from the file instead of the table in memory, and in another process."""
+    """Also from files instead of a table in memory, and in another process."""
     summary = make_summary(**STUDIES["small"])
     write_csv(summary, tmp_path / "summary.csv")
-    names = [f"{name}.{suffix}" for name in FIGURES for suffix in ("pdf", "png")]
+    split = Split(random_one_hot(2, 4), np.zeros((2, 2), np.float32))
+    splits = dict.fromkeys(("Train", "Val", "Test"), split)
+    write_dataset(
+        tmp_path / "dataset.h5", splits, targets=("Dev", "Hk"), units=UNITS, source="test"
+    )
+    names = [f"{name}.{suffix}" for name in FROM_SUMMARY for suffix in ("pdf", "png")]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for name, draw in FIGURES.items():
-            figure = draw(summary, UNITS)
+        for name in FROM_SUMMARY:
+            figure = draw_summary(name, summary, UNITS)
             save_figure(figure, *(tmp_path / "first" / f"{name}.{kind}" for kind in ("pdf", "png")))
             save_figure(figure, tmp_path / "second" / f"{name}.pdf")
     process = run_python(
-        *(DRAW, tmp_path / "summary.csv", tmp_path / "third", UNITS),
+        *(DRAW, tmp_path / "summary.csv", tmp_path / "dataset.h5", tmp_path / "third"),
+        *FROM_SUMMARY,
         cwd=tmp_path,
         PYTHONHASHSEED="7",
         TZ="Asia/Tokyo",

@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-from studies import BOTH, GRID, ONE, Table, legend_labels, make_summary, models, t_interval
+from studies import BOTH, COLORS, GRID, ONE, Table, legend_labels, make_summary, models, t_interval
 
 from degu.errors import InputError
 from degu.plots.performance import plot_performance
-from degu.plots.style import COLORS
 
 MANY = (
     ("standard", 1.0, 2),

@@ -7,7 +7,10 @@ import pytest
 from matplotlib.patches import Rectangle
 from studies import (
     BOTH,
+    COLORS,
     GRID,
+    LINES,
+    MARKERS,
     PROPORTIONS,
     SHIFTS,
     SIZES,
@@ -21,13 +24,10 @@ from studies import (
 )
 
 from degu.errors import InputError
-from degu.plots.style import COLORS, LINES, MARKERS
-from degu.plots.sweeps import (
-    plot_fidelity_vs_proportion,
-    plot_fidelity_vs_size,
-    plot_performance_vs_proportion,
-    plot_performance_vs_size,
-)
+from degu.plots.fidelity_vs_proportion import plot_fidelity_vs_proportion
+from degu.plots.fidelity_vs_size import plot_fidelity_vs_size
+from degu.plots.performance_vs_proportion import plot_performance_vs_proportion
+from degu.plots.performance_vs_size import plot_performance_vs_size
 
 UNITS = "log2 enrichment"
 TARGETS = ("Dev", "Hk")

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
-import h5py
 import matplotlib as mpl
 import numpy as np
 from logomaker import Glyph
@@ -16,11 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import blended_transform_factory
 
-from degu.attribution.maps import importance
 from degu.attribution.motifs import Mark
-from degu.errors import InputError
-from degu.io.hdf5 import open_hdf5
-from degu.plots.style import LABELS, PAGE_WIDTH, RC, literal, new_figure
+from degu.plots.series import SERIES
+from degu.plots.style import PAGE_WIDTH, RC, literal, new_figure
 from degu.sequences import ALPHABET
 
 BASE_COLORS = {"A": "#009E73", "C": "#0849AE", "G": "#E69F00", "T": "#A50F15"}
@@ -36,67 +31,6 @@ _LEFT, _RIGHT = 1.5, 0.08
 _TITLE, _SEQUENCE, _MARK = 0.3, 0.15, 0.13
 _ROW, _GAP, _TICKS, _XLABEL = 0.46, 0.07, 0.3, 0.06
 _LETTER = 0.055  # of a motif's name
-
-
-class Logos(NamedTuple):
-    """What is drawn of a few sequences; the arguments of :func:`plot_logos` of these names."""
-
-    x: np.ndarray
-    maps: dict[str, np.ndarray]
-    names: list[str]
-    measured: np.ndarray
-    predictions: dict[str, np.ndarray]
-    mask: np.ndarray | None
-
-
-def read_logos(path: str | os.PathLike[str], target: str, method: str, sequences: int) -> Logos:
-    """The most active sequences and their maps, from the file of an arm's maps.
-
-    Args:
-        path: ``attribution/n{size}.h5``, of :func:`degu.attribution.analysis.evaluate_arm`.
-        target, method: of the maps.
-        sequences: how many, at most.
-
-    Returns:
-        Rows for the first two teachers, the ensemble, and the first student of each kind; ``mask``
-        (n, L) is where motifs were planted, or None.
-
-    Raises:
-        InputError: if the file, or one of those that it links to, is not whole.
-    """
-    with open_hdf5(path) as file:
-        try:
-            group = file[target]
-            top = slice(min(sequences, np.count_nonzero(group["rank"][:])))
-            x = group["x"][top]
-            maps, predictions = {}, {}
-
-            def add(label: str, models: h5py.Group, ix: str) -> None:
-                head = models["models"][ix]["mean"]
-                maps[label] = importance(head["maps"][top], x, method)
-                predictions[label] = head["prediction"][top]
-
-            teachers = group[method]["teachers"]
-            for ix in teachers["member"][:2].astype(str):
-                add(f"teacher {ix}", teachers, ix)
-            maps["ensemble"] = importance(group[method]["ensemble/maps"][top], x, method)
-            for kind in ("std", "logvar"):
-                students = group[method].get(f"students-{kind}")
-                if students is not None:
-                    add(f"student {kind}", students, str(students["member"][0]))
-            return Logos(
-                x=x,
-                maps=maps,
-                names=list(group["id"].asstr()[top]),
-                measured=group["y"][top],
-                predictions=predictions,
-                mask=group["motif_mask"][top] if "motif_mask" in group else None,
-            )
-        except (KeyError, OSError, ValueError) as error:
-            raise InputError(
-                f"{path} is not a whole file of an arm's maps, or a file that it links to is gone; "
-                "delete it and run the workflow's target attribution again."
-            ) from error
 
 
 def plot_logos(
@@ -121,7 +55,7 @@ def plot_logos(
 
     Args:
         x: (n, L, 4) one-hot; an unknown base has no letter.
-        maps: for each row (a key of :data:`degu.plots.style.LABELS` or a name of one's own) the
+        maps: for each row (a series of :mod:`degu.plots.series` or a name of one's own) the
             importance (n, L), units of the head; see :func:`degu.attribution.maps.importance`.
         names: of the n sequences.
         measured: (n,) activities.
@@ -270,7 +204,7 @@ def _style_row(axis: Axes, limits: tuple[float, float], *, last: bool) -> None:
 
 
 def _label_row(axis: Axes, name: str, predicted: float | None) -> None:
-    lines = textwrap.wrap(LABELS.get(name, name), 16)
+    lines = textwrap.wrap(SERIES[name].label if name in SERIES else name, 16)
     if predicted is not None:
         lines.append(f"predicts {predicted:.2f}".replace("-", "−"))
     axis.annotate(

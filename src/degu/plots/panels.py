@@ -14,17 +14,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.typing import LineStyleType
 
-from degu.plots.style import (
-    COLORS,
-    COLUMN_WIDTH,
-    LABELS,
-    LINES,
-    MARKERS,
-    PAGE_WIDTH,
-    literal,
-    new_figure,
-)
+from degu.errors import InputError
+from degu.plots.series import in_order, look
+from degu.plots.style import COLUMN_WIDTH, PAGE_WIDTH, SHIFTS, literal, new_figure
 from degu.plots.tables import mean_interval
+
+HEADS = {"mean": "test {metric}\nof activity", "std": "test {metric}\nof ensemble std"}
+"""Heads of models that are scored in panels of their own, and the label of such a panel."""
 
 _DIGIT = 0.062  # inches, of a tick label's 7 points
 
@@ -177,12 +173,13 @@ def draw_curve(
         return
     points, groups = zip(*rows.groupby(along)["value"], strict=True)
     means, low, high = np.transpose([mean_interval(group.to_numpy()) for group in groups])
-    color = COLORS[series]
+    own = look(series)
+    color = own.color
     axis.plot(
         points,
         means,
-        marker=MARKERS[series],
-        linestyle=LINES[series] if line is None else line,
+        marker=own.marker,
+        linestyle=own.line if line is None else line,
         color=color,
         markerfacecolor="white" if hollow else color,
         markersize=3.5,
@@ -198,8 +195,8 @@ def draw_reference(axis: Axes, rows: pd.DataFrame, series: str) -> None:
     if rows.empty:
         return
     mean, low, high = mean_interval(rows["value"].to_numpy())
-    color = COLORS[series]
-    axis.axhline(mean, color=color, linestyle=LINES[series], linewidth=1.2)
+    color = look(series).color
+    axis.axhline(mean, color=color, linestyle=look(series).line, linewidth=1.2)
     if np.isfinite(low):
         axis.axhspan(low, high, color=color, alpha=0.2, linewidth=0)
 
@@ -225,7 +222,7 @@ def draw_models(
         return
     values = rows["value"].to_numpy()
     mean, low, _ = mean_interval(values)
-    color, marker = COLORS[series], MARKERS[series]
+    color, marker = look(series).color, look(series).marker
     face = "white" if hollow else color
 
     def place(values, position=position):
@@ -266,7 +263,7 @@ def draw_box(axis: Axes, position: float, values: np.ndarray, series: str, width
         position: place on the horizontal axis.
         width: of the box, in its units.
     """
-    color = COLORS[series]
+    color = look(series).color
     line = {"color": color, "linewidth": 0.9}
     axis.boxplot(
         values,
@@ -286,7 +283,7 @@ def draw_box(axis: Axes, position: float, values: np.ndarray, series: str, width
         # Fixed offsets rather than random ones: the same figure at every run.
         position + np.linspace(-0.25, 0.25, len(values)) * width,
         values,
-        MARKERS[series],
+        look(series).marker,
         color=color,
         markersize=2.5,
         markeredgewidth=0,
@@ -296,9 +293,25 @@ def draw_box(axis: Axes, position: float, values: np.ndarray, series: str, width
 
 
 def series_in(rows: pd.DataFrame) -> list[str]:
-    """Series that the rows have, in the order in which they are drawn."""
-    present = set(rows["series"])
-    return [series for series in LABELS if series in present]
+    """Series that the rows have, in the order in which they are drawn.
+
+    Raises:
+        InputError: for one that is not registered; see :mod:`degu.plots.series`.
+    """
+    return in_order(rows["series"])
+
+
+def shifts_in(names: Iterable[str]) -> list[str]:
+    """Sets of shifted sequences by the size of the shift, each once.
+
+    Raises:
+        InputError: for one that is not of :data:`degu.plots.style.SHIFTS`.
+    """
+    present = dict.fromkeys(names)
+    for name in present:
+        if name not in SHIFTS:
+            raise InputError(f"The shift {name} is not one of {', '.join(SHIFTS)}.")
+    return [name for name in SHIFTS if name in present]
 
 
 def series_handle(
@@ -314,7 +327,7 @@ def series_handle(
     point = ["augmentation", "proportion", "size", "variant", "shift", "method", "target"]
     point = [column for column in point if column in own.columns]
     counts = own.groupby(point, dropna=False)["member"].nunique()
-    label = LABELS[series]
+    label = look(series).label
     if series != "ensemble":
         low, high = counts.min(), counts.max()
         models = f"{low}" if low == high else f"{low}–{high}"
@@ -326,12 +339,12 @@ def style_handle(
     label: str, series: str, *, line: LineStyleType = "", marker: bool = True, hollow: bool = False
 ) -> Line2D:
     """Legend entry of a mark or line style."""
-    color = COLORS[series]
+    color = look(series).color
     return Line2D(
         [],
         [],
         color=color,
-        marker=MARKERS[series] if marker else "",
+        marker=look(series).marker if marker else "",
         linestyle=line,
         markersize=4,
         markerfacecolor="white" if hollow else color,

@@ -9,7 +9,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from degu.errors import InputError
+from degu.plots.inputs import Inputs
 from degu.plots.panels import (
+    HEADS,
     add_legend,
     draw_models,
     is_leftmost,
@@ -21,7 +23,10 @@ from degu.plots.style import RC
 from degu.plots.tables import arms_of, final_members, of_arms, read_summary, targets_of
 from degu.sweep import Arm, format_proportion
 
-PANELS = {"mean": "test {metric}\nof activity", "std": "test {metric}\nof ensemble std"}
+
+def draw(given: Inputs) -> Figure:
+    """The figure of a summary."""
+    return plot_performance(given.table())
 
 
 def plot_performance(summary: pd.DataFrame, metric: str = "Pearson") -> Figure:
@@ -48,7 +53,7 @@ def plot_performance(summary: pd.DataFrame, metric: str = "Pearson") -> Figure:
         )
     drawn = of_arms(rows, arms)
     series, targets = series_in(drawn), targets_of(drawn)
-    heads = [head for head in PANELS if (drawn["head"] == head).any()]
+    heads = [head for head in HEADS if (drawn["head"] == head).any()]
     row_height = 0.1 + 0.066 * len(series)
     arm_axis = textwrap.fill(_arm_axis(arms), max(15, int(row_height * len(arms) / 0.07)))
     with mpl.rc_context(RC):
@@ -63,7 +68,7 @@ def plot_performance(summary: pd.DataFrame, metric: str = "Pearson") -> Figure:
                         offset = (i - (len(present) - 1) / 2) * 0.8 / len(series)
                         models = own[own["series"] == name]
                         draw_models(axis, place + offset, models, name, horizontal=True)
-                axis.set_xlabel(PANELS[head].format(metric=metric))
+                axis.set_xlabel(HEADS[head].format(metric=metric))
                 if is_leftmost(axis):
                     axis.set_ylabel(arm_axis)
         add_legend(figure, [series_handle(drawn, name) for name in series])

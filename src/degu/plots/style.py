@@ -15,27 +15,15 @@ COLUMN_WIDTH = 3.5
 PAGE_WIDTH = 7.0
 """Widths of a figure in inches; text is legible as it prints, without scaling."""
 
-# Okabe & Ito's palette (2008), told apart with every common form of colour blindness.
-COLORS = {
-    "teacher": "#999999",
-    "ensemble": "#000000",
-    "student std": "#0072B2",
-    "student logvar": "#D55E00",
+# In the order of the shift's size, dark to light; one colour map, so that the order is seen.
+SHIFTS: dict[str, tuple[str, LineStyleType]] = {
+    "none": ("#440154", "-"),
+    "small": ("#3B528B", "--"),
+    "moderate": ("#21918C", "-."),
+    "dinucleotide": ("#5EC962", (0, (4, 1, 1, 1, 1, 1))),
+    "large": ("#D9A400", ":"),
 }
-MARKERS = {"teacher": "o", "ensemble": "D", "student std": "s", "student logvar": "^"}
-LINES: dict[str, LineStyleType] = {
-    "teacher": "--",
-    "ensemble": "-",
-    "student std": "-",
-    "student logvar": "-.",
-}
-LABELS = {
-    "teacher": "single teacher",
-    "ensemble": "ensemble mean",
-    "student std": "student (std)",
-    "student logvar": "student (log variance)",
-}
-"""Series of a figure, in the order in which they are drawn."""
+"""Sets of sequences: the test sequences, then shifts by size; their colours and lines."""
 
 RC: dict[Any, Any] = {
     "font.size": 8,

@@ -22,7 +22,8 @@ from degu.plots.panels import (
     target_panels,
     tick_points,
 )
-from degu.plots.style import LINES, RC, with_units
+from degu.plots.series import look
+from degu.plots.style import RC, with_units
 from degu.plots.tables import (
     Axis,
     arms_of,
@@ -69,59 +70,24 @@ DDOF_LINES: dict[int, LineStyleType] = {0: "-", 1: "--"}
 AXES: dict[Axis, str] = {"proportion": "proportion of training data", "size": "ensemble size"}
 
 
-def plot_performance_vs_proportion(summary: pd.DataFrame, units: str) -> Figure:
-    """Test performance of activity against the share of training data.
+def plot_sweep(
+    summary: pd.DataFrame, units: str, along: Axis, measures: tuple[Measure, ...]
+) -> Figure:
+    """Curves of some measures along one axis of the sweep, a row of panels each.
 
     Lines are means over models, bands their 95% t-intervals; the ensemble has no band. Of several
-    slices of the sweep, the one with most proportions is drawn and named in the title.
+    slices of the sweep, the one with most points is drawn and named in the title. What does not
+    depend on the size is a horizontal line against it.
 
     Args:
         summary: ``summary.csv``.
         units: units of the assay.
+        along: ``proportion`` or ``size``.
+        measures: those that the summary lacks are left out.
 
     Raises:
-        InputError: if no augmentation and ensemble size has two proportions.
+        InputError: if no two arms differ in ``along`` only, or there are none of the measures.
     """
-    return _plot(summary, units, "proportion", PERFORMANCE)
-
-
-def plot_fidelity_vs_proportion(summary: pd.DataFrame, units: str) -> Figure:
-    """How well students predict the ensemble's std against the share of training data.
-
-    Args, bands and slices are those of :func:`plot_performance_vs_proportion`. The squared error is
-    given for population stds (ddof 0, which students learn) and for sample stds (ddof 1).
-
-    Raises:
-        InputError: also without students.
-    """
-    return _plot(summary, units, "proportion", FIDELITY)
-
-
-def plot_performance_vs_size(summary: pd.DataFrame, units: str) -> Figure:
-    """Test performance of activity against ensemble size.
-
-    As :func:`plot_performance_vs_proportion`; the horizontal line is the mean of all single
-    teachers of the pool, with its 95% t-interval.
-
-    Raises:
-        InputError: if no augmentation and proportion has two ensemble sizes.
-    """
-    return _plot(summary, units, "size", PERFORMANCE)
-
-
-def plot_fidelity_vs_size(summary: pd.DataFrame, units: str) -> Figure:
-    """How well students predict the ensemble's std, and how large it is, against ensemble size.
-
-    As :func:`plot_fidelity_vs_proportion`. The population std of n members (ddof 0) is too small by
-    about √((n−1)/n), so that a curve over n has to be read with the unbiased one (ddof 1) beside.
-
-    Raises:
-        InputError: if no augmentation and proportion has two ensemble sizes.
-    """
-    return _plot(summary, units, "size", (*FIDELITY, SPREAD))
-
-
-def _plot(summary: pd.DataFrame, units: str, along: Axis, measures: tuple[Measure, ...]) -> Figure:
     rows = final_members(read_summary(summary))
     arms = longest_slice(arms_of(rows[rows["role"] == "ensemble"]), along)
     if not arms:
@@ -148,7 +114,7 @@ def _plot(summary: pd.DataFrame, units: str, along: Axis, measures: tuple[Measur
                 panel = measure.of(drawn[drawn["target"] == target])
                 for name in series_in(panel):
                     own = panel[panel["series"] == name]
-                    if along == "size" and name == "teacher":
+                    if own["size"].isna().all():
                         draw_reference(axis, own, name)
                     elif measure.by_ddof:
                         for ddof, line in DDOF_LINES.items():
@@ -168,27 +134,29 @@ def _plot(summary: pd.DataFrame, units: str, along: Axis, measures: tuple[Measur
             figure.suptitle(describe(first.augmentation, size=first.size))
         else:
             figure.suptitle(describe(first.augmentation, proportion=first.proportion))
-        add_legend(figure, _handles(drawn, along, by_ddof))
+        add_legend(figure, _handles(drawn, by_ddof))
     return figure
 
 
 def _slice_rows(rows: pd.DataFrame, arms: list[Arm], along: Axis) -> pd.DataFrame:
-    """Rows of the arms; against size, which they do not depend on, all teachers once."""
+    """Rows of the arms; against size, what does not depend on it (teachers) once, with none."""
     drawn = of_arms(rows, arms)
     if along == "proportion":
         return drawn
-    pool = rows[rows["role"] == "teacher"]
-    pool = pool[pool["augmentation"] == arms[0].augmentation]
+    pool = rows[rows["size"].isna() & (rows["augmentation"] == arms[0].augmentation)]
     pool = pool[pool["proportion"] == arms[0].proportion]
-    return pd.concat([pool, drawn[drawn["role"] != "teacher"]], ignore_index=True)
+    return pd.concat([pool, drawn[~drawn["series"].isin(pool["series"])]], ignore_index=True)
 
 
-def _handles(drawn: pd.DataFrame, along: Axis, by_ddof: bool) -> list[Line2D]:
+def _handles(drawn: pd.DataFrame, by_ddof: bool) -> list[Line2D]:
     """Entries of the legend. Where lines tell ddof, colours and marks alone tell series."""
     if not by_ddof:
         return [
             series_handle(
-                drawn, name, line=LINES[name], marker=along == "proportion" or name != "teacher"
+                drawn,
+                name,
+                line=look(name).line,
+                marker=bool(drawn.loc[drawn["series"] == name, "size"].notna().all()),
             )
             for name in series_in(drawn)
         ]

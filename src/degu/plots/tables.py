@@ -11,6 +11,7 @@ from scipy import stats
 
 from degu.errors import InputError
 from degu.io.summary import COLUMNS
+from degu.plots.series import series_name
 from degu.sweep import Arm, format_proportion, sweeps
 
 NUMBERS = ["proportion", "size", "member", "ddof", "value"]
@@ -32,7 +33,7 @@ def read_summary(summary: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         The same rows, numbers as floats (NaN where blank), texts as strings (empty where blank),
-        and ``series``: a key of :data:`degu.plots.style.LABELS`. Rows without a value (the
+        and ``series``: see :func:`degu.plots.series.series_name`. Rows without a value (the
         correlation with a constant) are left out.
 
     Raises:
@@ -64,13 +65,13 @@ def read_attribution(summary: pd.DataFrame) -> pd.DataFrame:
     return _with_series(summary, ATTRIBUTION_TEXTS)
 
 
-def _with_series(summary: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+def _with_series(summary: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     numbers = summary[NUMBERS].apply(pd.to_numeric).astype(float)
     # A wholly blank column of a CSV file is read as numbers.
-    texts = summary[names].astype(object).where(summary.notna(), "").astype(str)
+    texts = summary[columns].astype(object).where(summary.notna(), "").astype(str)
     rows = pd.concat([texts, numbers], axis=1)
-    series = rows["role"] + (" " + rows["uncertainty"]).where(rows["role"] == "student", "")
-    return rows.assign(series=series)[rows["value"].notna()]
+    names = [*map(series_name, rows["role"], rows["uncertainty"])]
+    return rows.assign(series=names)[rows["value"].notna()]
 
 
 def final_members(rows: pd.DataFrame) -> pd.DataFrame:
@@ -85,14 +86,15 @@ def arms_of(rows: pd.DataFrame) -> list[Arm]:
 
 
 def of_arms(rows: pd.DataFrame, arms: Iterable[Arm]) -> pd.DataFrame:
-    """Rows of some arms, teachers once for each arm and with its size.
+    """Rows of some arms; what belongs to a pool, such as teachers, once for each and with its size.
 
     An arm's teachers are the first n of their pool: ensembles are nested.
     """
     parts = [rows.iloc[:0]]
     for arm in arms:
         pool = (rows["augmentation"] == arm.augmentation) & (rows["proportion"] == arm.proportion)
-        shared = (rows["role"] == "teacher") & rows["size"].isna() & (rows["member"] <= arm.size)
+        member = (rows["role"] != "teacher") | (rows["member"] <= arm.size)
+        shared = rows["size"].isna() & member
         own = rows[pool & (shared | (rows["size"] == arm.size))]
         parts.append(own.assign(size=float(arm.size)))
     return pd.concat(parts, ignore_index=True)

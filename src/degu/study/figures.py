@@ -1,13 +1,164 @@
-"""Figures of a study."""
+"""Figures of a study: what each of the catalogue is drawn from, and where it lies."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+from degu.plots.catalogue import FIGURES, Figure
+from degu.plots.series import SERIES, series_name
+from degu.study.inputs import explained, shift_inputs, shift_params
+from degu.study.layout import ARMS
+from degu.sweep import Arm
 
 if TYPE_CHECKING:
     from degu.study.study import Study
 
+Wildcards = Mapping[str, str]
+Files = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What figures are drawn from.
+
+    Attributes:
+        files: by name, of the arm, target and method that a figure's wildcards name.
+        arms: of a study, those that have it.
+        members: functions from wildcards to the identities of what ``files`` has by that name.
+    """
+
+    files: Callable[[Study, Figure, Wildcards], Files]
+    arms: Callable[[Study], Sequence[Arm]] = lambda study: study.arms
+    members: Callable[[Study], Mapping[str, Callable[[Wildcards], Any]]] = lambda study: {}
+
+
+def _map_arms(study: Study) -> Sequence[Arm]:
+    return study.attribution_arms
+
+
+def _drawn_maps(study: Study, figure: Figure, wildcards: Wildcards) -> Files:
+    """The file of an arm's maps, and those that it links to of the models that are drawn."""
+    teachers, others = explained(study, wildcards)
+    others = [member for member in others if member.member == 1]
+    path, method = study.layout.maps, wildcards["method"]
+    return {
+        "maps": study.layout.attribution_maps(study.arm(wildcards)),
+        "teachers": [path(member, method) for member in teachers[:2]],
+        "students": [path(member, method) for member in others],
+    }
+
+
+def _who(study: Study) -> Mapping[str, Callable[[Wildcards], Any]]:
+    own = shift_params(study)
+    return {name: own[name] for name in ("teachers", "students")}
+
+
+SOURCES: dict[str, Source] = {
+    "summary": Source(lambda study, figure, w: {"table": study.layout.summary(figure.part)}),
+    "shift_table": Source(
+        lambda study, figure, w: {"table": study.layout.shift_table(study.arm(w))}
+    ),
+    "shift_predictions": Source(lambda study, figure, w: shift_inputs(study)(w), members=_who),
+    "attribution_table": Source(
+        lambda study, figure, w: {"table": study.layout.attribution_table(study.arm(w))},
+        arms=_map_arms,
+    ),
+    "attribution_maps": Source(
+        lambda study, figure, w: {"maps": study.layout.attribution_maps(study.arm(w))},
+        arms=_map_arms,
+    ),
+    "attribution_members": Source(_drawn_maps, arms=_map_arms),
+}
+"""By name, as the catalogue's figures have it; each has the data set beside it."""
+
+
+def job(figure: Figure) -> str:
+    """What tells a figure's jobs apart, a pattern of wildcards; empty if there is one."""
+    arm = ARMS.wildcards
+    name = "{augmentation}_{proportion}_n{size}".format(**arm)
+    return {"study": "", "arm": name, "maps": f"{name}_{{target}}_{{method}}"}[figure.per]
+
+
+def path(study: Study, figure: Figure, suffix: str) -> str:
+    """The pattern of a figure's files, in the format of a suffix."""
+    own = job(figure)
+    return study.layout.figure(f"{figure.name}/{own}" if own else figure.name, suffix)
+
+
+def labels(figure: Figure) -> dict[str, str]:
+    """What tells a figure apart in the report."""
+    arm = {} if figure.per == "study" else {"arm": "{augmentation}, {proportion}, n = {size}"}
+    return {"content": figure.content, **arm}
+
+
+def inputs(study: Study, figure: Figure) -> Callable[[Wildcards], dict[str, Any]]:
+    """What a figure is drawn from, for ``unpack``."""
+    source = SOURCES[figure.source]
+    return lambda wildcards: {
+        "dataset": study.layout.dataset,
+        **source.files(study, figure, wildcards),
+    }
+
+
+def params(study: Study, figure: Figure) -> dict[str, Any]:
+    """What drawing a figure goes by, and who its files belong to.
+
+    ``members`` is a function of wildcards where a figure is told of members.
+    """
+    members = SOURCES[figure.source].members(study)
+
+    def who(wildcards: Wildcards) -> dict[str, Any]:
+        return {name: of(wildcards) for name, of in members.items()}
+
+    return {
+        "draw": figure.draw,
+        "series": looks(study),
+        "settings": {key: _setting(study.config, key) for key in figure.settings},
+        "members": who if members else {},
+    }
+
+
+def _setting(config: Mapping[str, Any], key: str) -> Any:
+    return reduce(lambda section, name: section[name], key.split("."), config)
+
+
+def looks(study: Study) -> list[dict[str, str]]:
+    """Series of a study's models that have no look yet: arguments of
+    :func:`degu.plots.series.register`, each with its role as the label."""
+    missing = {}
+    for kind in study.kinds:
+        for choice in kind.choices(study.config):
+            kinds = {**kind.fixed(study.config), **choice}
+            own = {"role": kind.role, "uncertainty": kinds.get("uncertainty", "")}
+            name = series_name(**own)
+            if name not in SERIES:
+                missing[name] = {**own, "label": name.replace("_", " ")}
+    return list(missing.values())
+
 
 def files(study: Study, part: str) -> list[str]:
-    """The figures of a part."""
-    return []
+    """The figures of a part of a study, each in all formats."""
+    return [
+        path(study, figure, suffix).format(**wildcards)
+        for figure in FIGURES.values()
+        if figure.part == part and figure.needs(study)
+        for wildcards in _places(study, figure)
+        for suffix in ("pdf", "png")
+    ]
+
+
+def _places(study: Study, figure: Figure) -> list[dict[str, str]]:
+    """Wildcards of all of a figure's jobs."""
+    if figure.per == "study":
+        return [{}]
+    arms = [arm.wildcards for arm in SOURCES[figure.source].arms(study)]
+    if figure.per == "arm":
+        return arms
+    return [
+        {**arm, "target": target, "method": method}
+        for arm, target, method in product(arms, study.targets, study.methods)
+    ]
