@@ -58,7 +58,7 @@ def test_the_plans_of_this_file_are_made_without_root_privilege(tmp_path):
 
 def test_comments_captions_and_styles_retrain_nothing(folder, checkout):
     scripts = checkout / "workflow/scripts"
-    for name in ("train_teacher", "train_student", "train_dynamic_student", "predict_shift"):
+    for name in ("train", "finetune", "predict", "predict_shift"):
         (scripts / f"{name}.py").write_text(f"# A comment.\n{(scripts / f'{name}.py').read_text()}")
     for path in scripts.glob("*.py"):
         os.utime(path)
@@ -87,7 +87,7 @@ def test_reseeding_what_no_study_trains_is_a_sentence(folder):
 
 
 def test_a_raised_version_of_training_retrains(folder, checkout):
-    edit(checkout / "src/degu/stages.py", '"train": 1', '"train": 2')
+    edit(checkout / "src/degu/io/versions.py", '"train": 1', '"train": 2')
     jobs = plan(folder, root=checkout)
     assert jobs["train_teacher"] == 6
     assert jobs["train_teacher_evoaug"] == jobs["finetune_teacher"] == 2
@@ -163,16 +163,17 @@ def test_an_edited_architecture_retrains_but_an_edited_comment_does_not(folder):
 
 
 # What a new ensemble of the pool that has ensembles of two and of four brings with it.
+SHIFTED = {"evaluate_shift": 1, "plot_shift": 1, "plot_shift_distribution": 1}
 ENSEMBLE = {
     "aggregate_ensemble": 1,
+    "score_ensemble": 1,
     "distillation_data": 1,
     "train_student": 1,
     "predict_student": 1,
+    "score_student": 1,
     "predict_shift_student": 1,
     "aggregate_shift": 1,
-    "evaluate_shift": 1,
-    "plot_shift": 1,
-}
+} | SHIFTED
 # An ensemble's maps in tables and figures.
 COMPARED = {
     "evaluate_attribution": 1,
@@ -184,9 +185,13 @@ COMPARED = {
 }
 MAPS = {"summarize_attribution": 1, "attribute_student": 2} | COMPARED
 BOTH = {name: 2 * number for name, number in COMPARED.items()} | {"summarize_attribution": 1}
-SUMMARY = {"summarize": 1, "plot_summary": 1, "all": 1}
-SIZES = {"summarize_part": 1, "plot_performance_vs_size": 1, "plot_fidelity_vs_size": 1}
-PROPORTIONS = {"plot_performance_vs_proportion": 1, "plot_fidelity_vs_proportion": 1}
+SUMMARY = {"summarize": 1, "plot_performance": 1, "all": 1}
+SIZES = {"summarize_size_sweep": 1, "plot_performance_vs_size": 1, "plot_fidelity_vs_size": 1}
+PROPORTIONS = {
+    "summarize_downsampling": 1,
+    "plot_performance_vs_proportion": 1,
+    "plot_fidelity_vs_proportion": 1,
+}
 
 
 @pytest.mark.parametrize(
@@ -205,9 +210,10 @@ PROPORTIONS = {"plot_performance_vs_proportion": 1, "plot_fidelity_vs_proportion
         (
             # Beyond them.
             {"arms": [*CONFIG["arms"], {"ensemble_sizes": [6]}]},
-            {"train_teacher": 2, "predict_teacher": 2, "predict_shift": 2}
+            {"train_teacher": 2, "predict_teacher": 2, "score_teacher": 2}
+            | {"predict_shift_teacher": 2}
             # The average over all teachers is another one.
-            | {"attribute": 4, "average_attribution": 1, "attribution_distance": 6}
+            | {"attribute_teacher": 4, "average_attribution": 1, "attribution_distance": 6}
             | MAPS
             | ENSEMBLE
             | SUMMARY
@@ -220,43 +226,45 @@ PROPORTIONS = {"plot_performance_vs_proportion": 1, "plot_fidelity_vs_proportion
                 "train_student": 3,
                 "train_student_evoaug": 1,
                 "finetune_student": 1,
-                "predict_student": 3,
-                "predict_student_evoaug": 1,
+                "predict_student": 4,
+                "score_student": 3,
+                "score_student_evoaug": 1,
                 "train_dynamic_student": 1,
                 "finetune_dynamic_student": 1,
                 "predict_dynamic_student": 1,
+                "score_dynamic_student": 1,
                 "predict_shift_student": 4,
                 "predict_shift_dynamic_student": 1,
-                "evaluate_shift": 4,
-                "plot_shift": 4,
+                "summarize_evoaug": 1,
                 "plot_evoaug": 1,
+                "summarize_dynamic_augmentation": 1,
                 "plot_dynamic_augmentation": 1,
                 "attribute_student": 4,
             }
+            | {name: 4 for name in SHIFTED}
             | BOTH
             | SUMMARY
             | SIZES
-            | PROPORTIONS
-            | {"summarize_part": 4},
+            | PROPORTIONS,
         ),
         (
             {"evoaug": {"per_batch": 2}},
             {
                 "train_teacher_evoaug": 2,
                 "finetune_teacher": 2,
-                "predict_teacher_evoaug": 2,
-                "aggregate_ensemble": 1,
-                "distillation_data": 1,
+                "predict_teacher": 2,
+                "score_teacher_evoaug": 2,
                 "train_student_evoaug": 1,
                 "finetune_student": 1,
-                "predict_student_evoaug": 1,
-                "predict_shift": 2,
-                "predict_shift_student": 1,
-                "aggregate_shift": 1,
-                "evaluate_shift": 1,
-                "plot_shift": 1,
-                "summarize_part": 1,
+                "score_student_evoaug": 1,
+                "predict_shift_teacher": 2,
+                "summarize_evoaug": 1,
                 "plot_evoaug": 1,
+            }
+            | {
+                name: n
+                for name, n in ENSEMBLE.items()
+                if name not in ("train_student", "score_student")
             }
             | SUMMARY,
         ),
@@ -269,20 +277,19 @@ PROPORTIONS = {"plot_performance_vs_proportion": 1, "plot_fidelity_vs_proportion
             {"shift": {"copies": 3}},
             {
                 "shift_sequences": 1,
-                "predict_shift": 8,
+                "predict_shift_teacher": 8,
                 "predict_shift_student": 4,
                 "predict_shift_dynamic_student": 1,
                 "aggregate_shift": 4,
-                "evaluate_shift": 4,
-                "plot_shift": 4,
             }
+            | {name: 4 for name in SHIFTED}
             | SUMMARY,
         ),
         (
             # Of one of the two methods.
             {"attribution": {**CONFIG["attribution"], "references": 5}},
             {
-                "attribute": 4,
+                "attribute_teacher": 4,
                 "attribute_student": 2,
                 "average_attribution": 1,
                 "attribution_distance": 4,

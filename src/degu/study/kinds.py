@@ -13,6 +13,7 @@ from itertools import product
 from typing import Any, Literal
 
 from degu.errors import InputError
+from degu.plots import series
 from degu.sweep import Arm, Variant, choose_arms
 
 Config = Mapping[str, Any]
@@ -31,6 +32,7 @@ class Kind:
         role: in cards and in ``summary.csv``.
         folder, shift_folder: below the pool; patterns of the wildcards in ``fields``.
         number: how many models there are of a choice, from the config and the arm's size.
+        label: its name in figures; None is ``role``.
         learns: ``assay``, the measurements, or ``ensemble``, the mean and uncertainty of an arm's
             teachers.
         seed_role: what seeds derive from; another one draws all models anew. None is ``role``.
@@ -54,6 +56,7 @@ class Kind:
     folder: str
     shift_folder: str
     number: Callable[[Config, int], int]
+    label: str | None = None
     learns: Literal["assay", "ensemble"] = "assay"
     seed_role: str | None = None
     fields: tuple[str, ...] = ()
@@ -218,6 +221,7 @@ def register(kind: Kind) -> None:
     """Enter a baseline in the registry; ValueError if its name is taken."""
     if kind.name in {"teacher", "student", "dynamic_student", *BASELINES}:
         raise ValueError(f"There is a kind of model {kind.name} already.")
+    series.register(kind.role, kind.label or kind.role)
     BASELINES[kind.name] = kind
 
 
