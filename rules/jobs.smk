@@ -2,11 +2,17 @@
 
 from collections import defaultdict
 
+from snakemake.logging import logger
+
+from degu.ops.events import failure_lines, record_events
 from degu.ops.notify import hide_address, report_run
-from degu.ops.runlog import failure_lines
 
 # Jobs need not see where messages go.
 hide_address()
+
+# For Slack and `status`, whichever logger shows the run.
+if workflow.is_main_process:
+    record_events(logger, config["dataset"])
 
 # Targets that print, and make nothing.
 NEWS = {"plan", "status"}
@@ -14,14 +20,22 @@ NEWS = {"plan", "status"}
 
 def end_of_run(log, succeeded):
     """Say how a run has ended, here and to Slack where that is wanted."""
+    # Here and not above, since it costs every job the import of pandas.
+    from degu.ops.news import end_of_run_text
+
     if {job.rule.name for job in workflow.dag.jobs} <= NEWS:
         return
-    summary = report_run(config["dataset"], succeeded=succeeded, log=log)
+    run = report_run(config["dataset"], succeeded=succeeded, log=log)
+    # Through Snakemake's logger, so that it comes after all that was said before.
     if succeeded:
-        print(f"Finished: the results lie in {RESULTS}/")
+        made = {str(file) for job in workflow.dag.jobs for file in job.output}
+        logger.info(end_of_run_text(RESULTS, whole=f"{RESULTS}/summary.csv" in made))
     else:
-        print(*failure_lines(summary.failed), sep="\n")
-        print(f"Failed: each job's log lies in {RESULTS}/logs/")
+        lines = [
+            *failure_lines(run.failed),
+            f"Failed: each job's log lies in {RESULTS}/logs/",
+        ]
+        logger.error("\n".join(lines))
 
 
 def member_jobs(folder, identity):

@@ -26,5 +26,7 @@ rule status:
         arms=lambda wildcards: {arm_name(arm): arm_jobs(arm) for arm in ARMS},
         results=RESULTS,
         pilot=PILOT,
+        study=config["dataset"],
+        besides=sorted(NEWS),
     script:
         "../workflow/scripts/status.py"
