@@ -91,9 +91,7 @@ class LogHandler(LogHandlerBase):
             self.handleError(record)
 
     def close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
+        self._close_bar()
         super().close()
 
     def _take(self, record: LogRecord) -> None:
@@ -202,7 +200,14 @@ class LogHandler(LogHandlerBase):
                 write(stream)
         stream.flush()
 
+    def _close_bar(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
     def _move_bar(self, now: float) -> None:
+        if self._done >= self._total:
+            self._close_bar()
         if self._bar is None or self._left is None:
             return
         words = [f"{self._left.running} running"] if self._left.running else []
