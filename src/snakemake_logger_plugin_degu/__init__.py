@@ -29,7 +29,6 @@ __all__ = ["LogHandler"]
 _ORDINARY = (
     "Assuming unrestricted shared filesystem usage",
     "Building DAG of jobs",
-    "Complete log(s): ",
     "Conda environments: ignored",
     "Elapsed time: ",
     "Group jobs: inactive",
@@ -44,6 +43,9 @@ _ORDINARY = (
     "Using shell: ",
     "Waiting at most ",
 )
+
+
+_WHERE = "Complete log(s): "
 
 
 _ORDINARY_EVENTS = {LogEvent.WORKFLOW_STARTED, LogEvent.JOB_STARTED, LogEvent.PROGRESS}
@@ -118,6 +120,9 @@ class LogHandler(LogHandlerBase):
             self._show(record, _ends(said["aux_logs"]))
         elif event == LogEvent.ERROR:
             self._show(record, self._job_without_output(record))
+        elif str(record.msg).startswith(_WHERE):
+            if self._done < self._total:
+                self._show(record)
         elif event not in _ORDINARY_EVENTS and not _is_ordinary(record):
             self._show(record)
 

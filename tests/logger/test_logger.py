@@ -9,8 +9,8 @@ import struct
 import subprocess
 import sys
 import termios
+import tomllib
 from collections import Counter
-from importlib.metadata import metadata
 from pathlib import Path
 
 import pytest
@@ -138,6 +138,7 @@ def test_failures_retries_and_another_logger(tmp_path):
     assert "nothing done" in lines
     assert len(re.findall(r"^ *\d+/34  ", said, re.MULTILINE)) == 31
     assert "the bad end" in lines
+    assert re.search(r"^Complete log\(s\): /.+\.snakemake\.log$", said, re.MULTILINE)
     # Each logger has its share, and the file of events is written once.
     events = Counter((tmp_path / "noted.txt").read_text().split())
     assert events["job_finished"] == 31
@@ -282,8 +283,10 @@ def test_make_run_names_the_logger(tmp_path):
 
 
 def test_the_plugin_is_part_of_the_distribution():
-    assert "snakemake_logger_plugin_degu" in find_packages(str(ROOT / "src"))
-    assert metadata("degu")["Name"] == "degu"
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    found = find_packages(str(ROOT / "src"))
+    assert settings["packages"]["find"] == {"where": ["src"]}  # everything that is found there
+    assert {"degu", "snakemake_logger_plugin_degu"} <= set(found)
 
 
 LIGHT = """

@@ -121,7 +121,9 @@ def test_a_finished_run_tells_slack_once_and_news_never(folder, tmp_path, webhoo
     (tmp_path / "copy/results/tiny/summary.csv").unlink()
     done = run_snakemake(tmp_path / "copy", CONFIG, "--until", "summarize")
     (message,) = messages
-    assert re.search(r"^\S+ \*tiny\* has finished after .+: (\d+) of \1 jobs done$", message["text"])
+    assert re.search(
+        r"^\S+ \*tiny\* has finished after .+: (\d+) of \1 jobs done$", message["text"]
+    )
     # The end of the run shows what the summary says.
     summary = pd.read_csv(tmp_path / "copy/results/tiny/summary.csv")
     of_ensemble = (summary["role"] == "ensemble") & (summary["metric"] == "Pearson")
