@@ -35,7 +35,7 @@ import keras  # noqa: F401  (for the forks)
 import numpy as np
 
 import degu.augment
-import degu.io.distillation
+import degu.dataset.distillation
 import degu.ops.devices
 from degu.dataset import Split, write_dataset
 
@@ -173,7 +173,7 @@ def write_inputs(folder: Path) -> None:
         splits[name] = Split(x, y.astype(np.float32))
     write_dataset(folder / "dataset.h5", splits, targets=TARGETS, source="kills")
     np.save(folder / "subset.npy", np.arange(SIZES["Train"]))
-    degu.io.distillation.write_distillation(
+    degu.dataset.distillation.write_distillation(
         folder / "distillation.h5",
         dataset=folder / "dataset.h5",
         rows=np.arange(SIZES["Train"]),

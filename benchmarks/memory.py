@@ -22,9 +22,9 @@ from pathlib import Path
 import numpy as np
 
 from degu.dataset import read_info, read_split
+from degu.dataset.distillation import read_distillation, write_distillation, write_subset_sequences
 from degu.heads import Heads
 from degu.ingest import ingest
-from degu.io.distillation import read_distillation, write_distillation, write_subset_sequences
 from degu.sweep import draw_subset
 
 SIZES = {"n_train": 402_296, "n_val": 40_570, "n_test": 41_186}

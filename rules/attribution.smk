@@ -1,23 +1,15 @@
 """Maps of the bases that predictions rest on, and how well the maps of models agree."""
 
-ATTRIBUTION_SEQUENCES = f"{RESULTS}/attribution_sequences.h5"
-ATTRIBUTION = f"{POOL}/attribution"
-MAPS_TEACHERS = f"{ATTRIBUTION}/teachers"
-MAPS_STUDENTS = f"{ATTRIBUTION}/n{{size}}-{{uncertainty}}"
-MEMBER_MAPS = member_name("{ix}", "{method}")
-ATTRIBUTION_ARM = f"{ATTRIBUTION}/n{{size}}.h5"
-ATTRIBUTION_TABLE = f"{ATTRIBUTION}/n{{size}}_summary.csv"
-
 
 rule attribution_sequences:
     input:
-        dataset=DATASET,
+        dataset=FILES.dataset,
     output:
-        sequences=ATTRIBUTION_SEQUENCES,
+        sequences=FILES.attribution_sequences,
     log:
-        f"{LOGS}/attribution_sequences.log",
+        FILES.log("attribution_sequences"),
     benchmark:
-        f"{BENCHMARKS}/attribution_sequences.tsv"
+        FILES.benchmark("attribution_sequences")
     # Says that there are too few test sequences before anything is trained.
     priority: 100
     conda:
@@ -25,80 +17,63 @@ rule attribution_sequences:
     threads: 1
     resources:
         **REQUESTS["light"],
-        gpu=RESOURCES["light"]["gpu"],
     params:
-        settings=ATTRIBUTION_SEQUENCE_SETTINGS,
+        settings=STUDY.sequence_settings,
         seed=config["seed"],
         stage=STAGES["attribute"],
     script:
         "../workflow/scripts/attribution_sequences.py"
 
 
-rule attribute:
-    input:
-        dataset=DATASET,
-        sequences=ATTRIBUTION_SEQUENCES,
-        model=final_model(TEACHERS),
-    output:
-        maps=f"{MAPS_TEACHERS}/{MEMBER_MAPS}",
-        top=map_files(MAPS_TEACHERS, "{ix}", ["mean"], "{method}"),
-    log:
-        f"{LOGS}/attribute/{TEACHER_JOB}_{{method}}.log",
-    benchmark:
-        f"{BENCHMARKS}/attribute/{TEACHER_JOB}_{{method}}.tsv"
-    conda:
-        ENVIRONMENT
-    threads: config["compute_threads"]
-    resources:
-        **REQUESTS["predict"],
-        gpu=RESOURCES["predict"]["gpu"],
-    params:
-        architecture=config["model"],
-        role="teacher",
-        uncertainty=None,
-        settings=lambda wildcards: method_settings(wildcards.method),
-        compute_threads=config["compute_threads"],
-        stage=STAGES["attribute"],
-    script:
-        "../workflow/scripts/attribute.py"
+for kind in [kind for kind in STUDY.kinds if kind.maps_folder]:
+    several = inputs.together(STUDY, kind)
+    job = inputs.together_job(STUDY, kind)
+
+    rule:
+        name:
+            f"attribute_{kind.name}"
+        input:
+            dataset=FILES.dataset,
+            sequences=FILES.attribution_sequences,
+            models=inputs.final_models(STUDY, kind),
+        output:
+            maps=[FILES.maps(model, "{method}") for model in several],
+            top=[path for m in several for path in FILES.top_maps(m, "{method}")],
+        log:
+            FILES.log(f"attribute_{kind.name}", f"{job}_{{method}}"),
+        benchmark:
+            FILES.benchmark(f"attribute_{kind.name}", f"{job}_{{method}}")
+        conda:
+            ENVIRONMENT
+        threads: config["compute_threads"]
+        resources:
+            **REQUESTS["predict"],
+        params:
+            **inputs.attribution_params(STUDY, kind),
+        script:
+            "../workflow/scripts/attribute.py"
 
 
-use rule attribute as attribute_student with:
-    input:
-        dataset=DATASET,
-        sequences=ATTRIBUTION_SEQUENCES,
-        model=final_model(STUDENTS),
-    output:
-        maps=f"{MAPS_STUDENTS}/{MEMBER_MAPS}",
-        top=map_files(MAPS_STUDENTS, "{ix}", ["mean", "{uncertainty}"], "{method}"),
-    log:
-        f"{LOGS}/attribute_student/{STUDENT_JOB}_{{method}}.log",
-    benchmark:
-        f"{BENCHMARKS}/attribute_student/{STUDENT_JOB}_{{method}}.tsv"
-    params:
-        role="student",
-        uncertainty=lambda wildcards: wildcards.uncertainty,
+teacher = Member.pattern(TEACHER)
 
 
 rule average_attribution:
     input:
-        sequences=ATTRIBUTION_SEQUENCES,
-        maps=lambda w: [path for path, _ in pool_maps(w)],
+        sequences=FILES.attribution_sequences,
+        maps=inputs.pool_maps(STUDY),
     output:
-        average=of_methods(map_files, MAPS_TEACHERS, "avg", ["mean"]),
-        stdev=of_methods(spread_files, MAPS_TEACHERS),
+        files=STUDY.sibling_maps(teacher),
     log:
-        f"{LOGS}/average_attribution/{{augmentation}}_{{proportion}}.log",
+        FILES.log("average_attribution", FILES.pool_job(POOLS)),
     benchmark:
-        f"{BENCHMARKS}/average_attribution/{{augmentation}}_{{proportion}}.tsv"
+        FILES.benchmark("average_attribution", FILES.pool_job(POOLS))
     conda:
         ENVIRONMENT
     threads: 1
     resources:
         **REQUESTS["light"],
-        gpu=RESOURCES["light"]["gpu"],
     params:
-        teachers=lambda w: [identity for _, identity in pool_maps(w)],
+        teachers=inputs.pool_map_identities(STUDY),
         stage=STAGES["attribution analysis"],
     script:
         "../workflow/scripts/average_attribution.py"
@@ -106,23 +81,26 @@ rule average_attribution:
 
 rule attribution_distance:
     input:
-        sequences=ATTRIBUTION_SEQUENCES,
-        maps=lambda w: [path for path, _ in pool_maps(w)],
-        average=of_methods(map_files, MAPS_TEACHERS, "avg", ["mean"]),
+        sequences=FILES.attribution_sequences,
+        maps=inputs.pool_maps(STUDY),
+        average=[
+            path for m in STUDY.methods for path in FILES.top_maps(teacher, m, "avg")
+        ],
     output:
-        distance=of_methods(distance_files, MAPS_TEACHERS, "{ix}"),
+        distance=[
+            path for m in STUDY.methods for path in FILES.map_distances(teacher, m)
+        ],
     log:
-        f"{LOGS}/attribution_distance/{TEACHER_JOB}.log",
+        FILES.log("attribution_distance", teacher.job),
     benchmark:
-        f"{BENCHMARKS}/attribution_distance/{TEACHER_JOB}.tsv"
+        FILES.benchmark("attribution_distance", teacher.job)
     conda:
         ENVIRONMENT
     threads: 1
     resources:
         **REQUESTS["light"],
-        gpu=RESOURCES["light"]["gpu"],
     params:
-        teacher=lambda w: [identity for _, identity in pool_maps(w)],
+        teacher=inputs.pool_map_identities(STUDY),
         stage=STAGES["attribution analysis"],
     script:
         "../workflow/scripts/attribution_distance.py"

@@ -1,34 +1,21 @@
 """From a source of measurements to dataset.h5, and the training subsets of the arms."""
 
-from urllib.parse import urlsplit
-
-# The published file of a release, where the config names no local copy.
-LOCAL = config["data"].get("path")
-DOWNLOAD = None if LOCAL else config["data"].get("url")
-if DOWNLOAD:
-    RAW = f"resources/{os.path.basename(urlsplit(DOWNLOAD).path) or 'download'}"
-else:
-    RAW = os.path.normpath(LOCAL) if LOCAL else None
-WHENCE = ("path", "url", "sha256")
-
-
-if DOWNLOAD:
+if STUDY.download:
 
     rule download:
         output:
-            table=RAW,
+            table=STUDY.raw,
         log:
-            f"{LOGS}/download.log",
+            FILES.log("download"),
         benchmark:
-            f"{BENCHMARKS}/download.tsv"
+            FILES.benchmark("download")
         conda:
             ENVIRONMENT
         threads: 1
         resources:
             **REQUESTS["light"],
-            gpu=RESOURCES["light"]["gpu"],
         params:
-            url=DOWNLOAD,
+            url=STUDY.download,
         script:
             "../workflow/scripts/download.py"
 
@@ -36,23 +23,21 @@ if DOWNLOAD:
 rule ingest:
     input:
         # A source that is simulated reads no file. Braces in a name are no wildcards.
-        raw=[RAW.replace("{", "{{").replace("}", "}}")] if RAW else [],
+        raw=[STUDY.raw.replace("{", "{{").replace("}", "}}")] if STUDY.raw else [],
     output:
-        dataset=DATASET,
+        dataset=FILES.dataset,
     log:
-        f"{LOGS}/ingest.log",
+        FILES.log("ingest"),
     benchmark:
-        f"{BENCHMARKS}/ingest.tsv"
+        FILES.benchmark("ingest")
     conda:
         ENVIRONMENT
     threads: 1
     resources:
         **REQUESTS["light"],
-        gpu=RESOURCES["light"]["gpu"],
     params:
-        # Where a file lies or came from does not change what is in it.
-        data={k: v for k, v in config["data"].items() if k not in WHENCE},
-        targets=TARGETS,
+        data=STUDY.data_settings,
+        targets=STUDY.targets,
         seed=config["seed"],
         stage=STAGES["ingest"],
     script:
@@ -61,19 +46,18 @@ rule ingest:
 
 rule subset:
     input:
-        dataset=DATASET,
+        dataset=FILES.dataset,
     output:
-        rows=f"{POOL}/subset.npy",
+        rows=FILES.subset(POOLS),
     log:
-        f"{LOGS}/subset/{{augmentation}}_{{proportion}}.log",
+        FILES.log("subset", FILES.pool_job(POOLS)),
     benchmark:
-        f"{BENCHMARKS}/subset/{{augmentation}}_{{proportion}}.tsv"
+        FILES.benchmark("subset", FILES.pool_job(POOLS))
     conda:
         ENVIRONMENT
     threads: 1
     resources:
         **REQUESTS["light"],
-        gpu=RESOURCES["light"]["gpu"],
     params:
         seed=config["seed"],
         stage=STAGES["subset"],
@@ -83,19 +67,18 @@ rule subset:
 
 rule subset_sequences:
     input:
-        dataset=DATASET,
+        dataset=FILES.dataset,
     output:
-        sequences=f"{RESULTS}/subsets/downsample_{{proportion}}.h5",
+        sequences=FILES.subset_sequences(),
     log:
-        f"{LOGS}/subset_sequences/{{proportion}}.log",
+        FILES.log("subset_sequences", "{proportion}"),
     benchmark:
-        f"{BENCHMARKS}/subset_sequences/{{proportion}}.tsv"
+        FILES.benchmark("subset_sequences", "{proportion}")
     conda:
         ENVIRONMENT
     threads: 1
     resources:
         **REQUESTS["light"],
-        gpu=RESOURCES["light"]["gpu"],
     params:
         seed=config["seed"],
         stage=STAGES["subset"],

@@ -1,60 +1,71 @@
 """Ensembles of every size from the same member predictions, and what students learn from them."""
 
-ENSEMBLE = f"{POOL}/ensemble/n{{size}}"
-DISTILLATION = (
-    f"{POOL}/distillation/n{{size}}/all_data_with_ensemble_metrics_hierarchical.h5"
-)
-ENSEMBLE_PERFORMANCE = f"{ENSEMBLE}/ensemble_performance_avg.csv"
-ENSEMBLE_STD = f"{ENSEMBLE}/ensemble_std_test.npy"
-
 
 rule aggregate_ensemble:
     input:
-        dataset=DATASET,
-        predictions=first_members(f"{TEACHERS}/{{ix}}_predictions.h5"),
+        dataset=FILES.dataset,
+        predictions=inputs.teacher_files(STUDY, FILES.predictions),
     output:
-        mean_train=f"{ENSEMBLE}/ensemble_avg_y_train.npy",
-        std_train=f"{ENSEMBLE}/ensemble_std_train.npy",
-        std_val=f"{ENSEMBLE}/ensemble_std_val.npy",
-        std_test=ENSEMBLE_STD,
-        performance=ENSEMBLE_PERFORMANCE,
+        mean_train=FILES.ensemble_mean(ARMS),
+        std_train=FILES.ensemble_std(ARMS, "Train"),
+        std_val=FILES.ensemble_std(ARMS, "Val"),
+        std_test=FILES.ensemble_std(ARMS, "Test"),
     log:
-        f"{LOGS}/aggregate_ensemble/{ENSEMBLE_JOB}.log",
+        FILES.log("aggregate_ensemble", FILES.arm_job(ARMS)),
     benchmark:
-        f"{BENCHMARKS}/aggregate_ensemble/{ENSEMBLE_JOB}.tsv"
+        FILES.benchmark("aggregate_ensemble", FILES.arm_job(ARMS))
     conda:
         ENVIRONMENT
     threads: 1
     resources:
         **REQUESTS["light"],
-        gpu=RESOURCES["light"]["gpu"],
     params:
         stage=STAGES["aggregate"],
     script:
         "../workflow/scripts/aggregate_ensemble.py"
 
 
-rule distillation_data:
+rule score_ensemble:
     input:
-        dataset=DATASET,
-        subset=f"{POOL}/subset.npy",
-        subset_sequences=subset_sequences,
-        mean_train=f"{ENSEMBLE}/ensemble_avg_y_train.npy",
-        std_train=f"{ENSEMBLE}/ensemble_std_train.npy",
-        std_val=f"{ENSEMBLE}/ensemble_std_val.npy",
-        std_test=f"{ENSEMBLE}/ensemble_std_test.npy",
+        dataset=FILES.dataset,
+        predictions=inputs.teacher_files(STUDY, FILES.predictions),
     output:
-        distillation=DISTILLATION,
+        table=FILES.ensemble_performance(ARMS),
     log:
-        f"{LOGS}/distillation_data/{ENSEMBLE_JOB}.log",
+        FILES.log("score_ensemble", FILES.arm_job(ARMS)),
     benchmark:
-        f"{BENCHMARKS}/distillation_data/{ENSEMBLE_JOB}.tsv"
+        FILES.benchmark("score_ensemble", FILES.arm_job(ARMS))
     conda:
         ENVIRONMENT
     threads: 1
     resources:
         **REQUESTS["light"],
-        gpu=RESOURCES["light"]["gpu"],
+    params:
+        **inputs.score_params(),
+    script:
+        "../workflow/scripts/score_ensemble.py"
+
+
+rule distillation_data:
+    input:
+        dataset=FILES.dataset,
+        subset=FILES.subset(ARMS),
+        subset_sequences=inputs.subset_sequences(STUDY),
+        mean_train=FILES.ensemble_mean(ARMS),
+        std_train=FILES.ensemble_std(ARMS, "Train"),
+        std_val=FILES.ensemble_std(ARMS, "Val"),
+        std_test=FILES.ensemble_std(ARMS, "Test"),
+    output:
+        distillation=FILES.distillation(ARMS),
+    log:
+        FILES.log("distillation_data", FILES.arm_job(ARMS)),
+    benchmark:
+        FILES.benchmark("distillation_data", FILES.arm_job(ARMS))
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        **REQUESTS["light"],
     params:
         stage=STAGES["distill"],
     script:

@@ -5,13 +5,13 @@ PILOT = f"results/{config['pilot']}" if config["pilot"] else None
 
 rule plan:
     log:
-        f"{LOGS}/plan.log",
+        FILES.log("plan"),
     conda:
         ENVIRONMENT
     params:
         snakefile=f"{workflow.basedir}/Snakefile",
         overrides=GIVEN_CONFIG,
-        results=RESULTS,
+        results=FILES.results,
         pilot=PILOT,
     script:
         "../workflow/scripts/plan.py"
@@ -19,12 +19,12 @@ rule plan:
 
 rule status:
     log:
-        f"{LOGS}/status.log",
+        FILES.log("status"),
     conda:
         ENVIRONMENT
     params:
-        arms=lambda wildcards: {arm_name(arm): arm_jobs(arm) for arm in ARMS},
-        results=RESULTS,
+        arms=parts.status_of(STUDY),
+        results=FILES.results,
         pilot=PILOT,
         study=config["dataset"],
         besides=sorted(NEWS),

@@ -1,114 +1,94 @@
 """Test sequences made unlike the training sequences, and what every model says of them."""
 
-SHIFT_FILE = f"{RESULTS}/shift.h5"
-SHIFT = f"{POOL}/shift"
-SHIFT_TEACHER = f"{SHIFT}/teachers/{{ix}}_predictions.h5"
-SHIFT_STUDENT = f"{SHIFT}/n{{size}}-{{uncertainty}}/{{ix}}_predictions.h5"
-SHIFT_DYNAMIC = f"{SHIFT}/n{{size}}-dynamic/{{ix}}_{{variant}}_predictions.h5"
-SHIFT_ENSEMBLE = f"{SHIFT}/n{{size}}-ensemble/predictions.h5"
-SHIFT_TABLE = f"{SHIFT}/n{{size}}_summary.csv"
-
 
 rule shift_sequences:
     input:
-        dataset=DATASET,
+        dataset=FILES.dataset,
     output:
-        sequences=SHIFT_FILE,
+        sequences=FILES.shift,
     log:
-        f"{LOGS}/shift_sequences.log",
+        FILES.log("shift_sequences"),
     benchmark:
-        f"{BENCHMARKS}/shift_sequences.tsv"
+        FILES.benchmark("shift_sequences")
     conda:
         ENVIRONMENT
     threads: 1
     resources:
         **REQUESTS["light"],
-        gpu=RESOURCES["light"]["gpu"],
     params:
-        settings=SHIFT_SETTINGS,
-        evoaug=EVOAUG_LIST if "moderate" in SHIFT_SETTINGS["kinds"] else None,
+        settings=STUDY.shift_settings,
+        evoaug=STUDY.shift_evoaug,
         seed=config["seed"],
         stage=STAGES["shift"],
     script:
         "../workflow/scripts/shift_sequences.py"
 
 
-rule predict_shift:
-    input:
-        dataset=DATASET,
-        sequences=SHIFT_FILE,
-        model=final_model(TEACHERS),
-    output:
-        predictions=SHIFT_TEACHER,
-    log:
-        f"{LOGS}/predict_shift/{TEACHER_JOB}.log",
-    benchmark:
-        f"{BENCHMARKS}/predict_shift/{TEACHER_JOB}.tsv"
-    conda:
-        ENVIRONMENT
-    threads: config["compute_threads"]
-    resources:
-        **REQUESTS["predict"],
-        gpu=RESOURCES["predict"]["gpu"],
-    params:
-        architecture=config["model"],
-        role="teacher",
-        uncertainty=None,
-        compute_threads=config["compute_threads"],
-        stage=STAGES["predict"],
-    script:
-        "../workflow/scripts/predict_shift.py"
+for kind in STUDY.kinds:
+    several = inputs.together(STUDY, kind)
+    job = inputs.together_job(STUDY, kind)
 
-
-use rule predict_shift as predict_shift_student with:
-    input:
-        dataset=DATASET,
-        sequences=SHIFT_FILE,
-        model=final_model(STUDENTS),
-    output:
-        predictions=SHIFT_STUDENT,
-    log:
-        f"{LOGS}/predict_shift_student/{STUDENT_JOB}.log",
-    benchmark:
-        f"{BENCHMARKS}/predict_shift_student/{STUDENT_JOB}.tsv"
-    params:
-        role="student",
-        uncertainty=lambda wildcards: wildcards.uncertainty,
-
-
-use rule predict_shift as predict_shift_dynamic_student with:
-    input:
-        dataset=DATASET,
-        sequences=SHIFT_FILE,
-        model=final_model(DYNAMIC),
-    output:
-        predictions=SHIFT_DYNAMIC,
-    log:
-        f"{LOGS}/predict_shift_dynamic_student/{DYNAMIC_JOB}.log",
-    benchmark:
-        f"{BENCHMARKS}/predict_shift_dynamic_student/{DYNAMIC_JOB}.tsv"
-    params:
-        role="student",
-        uncertainty=DYNAMIC_SETTINGS["uncertainty"],
+    rule:
+        name:
+            f"predict_shift_{kind.name}"
+        input:
+            dataset=FILES.dataset,
+            sequences=FILES.shift,
+            models=inputs.final_models(STUDY, kind),
+        output:
+            predictions=[FILES.shift_predictions(model) for model in several],
+        log:
+            FILES.log(f"predict_shift_{kind.name}", job),
+        benchmark:
+            FILES.benchmark(f"predict_shift_{kind.name}", job)
+        conda:
+            ENVIRONMENT
+        threads: config["compute_threads"]
+        resources:
+            **REQUESTS["predict"],
+        params:
+            **inputs.prediction_params(STUDY, kind),
+        script:
+            "../workflow/scripts/predict_shift.py"
 
 
 rule aggregate_shift:
     input:
-        sequences=SHIFT_FILE,
-        predictions=first_members(SHIFT_TEACHER),
+        sequences=FILES.shift,
+        predictions=inputs.teacher_files(STUDY, FILES.shift_predictions),
     output:
-        predictions=SHIFT_ENSEMBLE,
+        predictions=FILES.shift_ensemble(ARMS),
     log:
-        f"{LOGS}/aggregate_shift/{ENSEMBLE_JOB}.log",
+        FILES.log("aggregate_shift", FILES.arm_job(ARMS)),
     benchmark:
-        f"{BENCHMARKS}/aggregate_shift/{ENSEMBLE_JOB}.tsv"
+        FILES.benchmark("aggregate_shift", FILES.arm_job(ARMS))
     conda:
         ENVIRONMENT
     threads: 1
     resources:
         **REQUESTS["light"],
-        gpu=RESOURCES["light"]["gpu"],
     params:
         stage=STAGES["aggregate"],
     script:
         "../workflow/scripts/aggregate_shift.py"
+
+
+rule evaluate_shift:
+    input:
+        unpack(inputs.shift_inputs(STUDY)),
+    output:
+        table=FILES.shift_table(ARMS),
+    log:
+        FILES.log("evaluate_shift", FILES.arm_job(ARMS)),
+    benchmark:
+        FILES.benchmark("evaluate_shift", FILES.arm_job(ARMS))
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        **REQUESTS["light"],
+    params:
+        **inputs.shift_params(STUDY),
+        stage=STAGES["summarize"],
+    script:
+        "../workflow/scripts/evaluate_shift.py"

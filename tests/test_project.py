@@ -111,7 +111,12 @@ def test_the_citation_is_of_this_package_and_of_the_paper(root, project):
     assert citation["authors"]
     assert citation["message"]
     paper = citation["preferred-citation"]
-    assert paper["doi"] == "10.1101/2024.11.13.623485"
+    assert paper["doi"] == "10.1038/s44387-025-00053-3"
+    assert (paper["journal"], paper["volume"]) == ("npj Artificial Intelligence", 2)
+    (preprint,) = citation["references"]
+    assert preprint["doi"] == "10.1101/2024.11.13.623485"
+    for doi in (paper["doi"], preprint["doi"]):
+        assert f"https://doi.org/{doi}" in (root / "README.md").read_text()
     assert paper["title"] == "Uncertainty-aware genomic deep learning with knowledge distillation"
     assert [a["family-names"] for a in paper["authors"]] == [
         *("Zhou", "Rizzo", "Christensen", "Tang", "Koo")
@@ -146,7 +151,7 @@ def test_what_reads_tables_does_not_wait_for_tensorflow(tmp_path):
             "degu.ops.runtime",
             "degu.metrics",
         ),
-        *("degu.dataset", "degu.ingest", "degu.io.distillation", "degu.io.predictions"),
+        *("degu.dataset", "degu.ingest", "degu.dataset.distillation", "degu.io.predictions"),
         *("degu.io.summary", "degu.plots.performance", "degu.models"),
     ]
     process = run_python(IMPORTS, *light, cwd=tmp_path)

@@ -20,14 +20,14 @@ import keras
 import numpy as np
 
 from degu.metrics import eval_classification, eval_regression
-from degu.models.draw import _twins, new_member
+from degu.models.draw import fresh_optimizer, new_member, twins
 from degu.models.files import FINGERPRINT, save_weights
 from degu.models.identity import architecture_config
 from degu.sweep import derive_seed
 from degu.training.batches import PREDICT_BATCH_SIZE, predict
 from degu.training.checkpoint import Checkpoint, checkpoint_path, training_lock
 from degu.training.fingerprint import fingerprint, own_layers
-from degu.training.fit import TrainFun, build_weights, fresh_optimizer, standard_train_fun
+from degu.training.fit import TrainFun, build_weights, standard_train_fun
 from degu.uncertainty import ensemble_mean, uncertainty_logvar
 
 Results = dict[str, np.ndarray]
@@ -158,7 +158,7 @@ class DEGU:
             weights = [np.array(w) for w in member.get_weights()]
             if i == 1:
                 initial = weights
-            elif _twins(initial, weights):
+            elif twins(initial, weights):
                 raise ValueError(
                     f"Members 1 and {i} begin with the same weights, so the ensemble would have no "
                     "spread: take constants and fixed random numbers out of the initialisers."

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from degu.heads import Heads
 from degu.uncertainty import logvar_to_std
 
-REGRESSION_METRICS = ("MSE", "Pearson", "Spearman")
+Metric = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def _columns(y: np.ndarray, pred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -31,7 +29,7 @@ def _columns(y: np.ndarray, pred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def eval_regression(y: np.ndarray, pred: np.ndarray) -> dict[str, np.ndarray]:
-    """Mean squared error, Pearson and Spearman correlation of each target.
+    """Every metric of :data:`METRICS` for each target: squared error, correlations.
 
     Args:
         y: measurements (N, T...), units of the target; the last axis is the target.
@@ -45,24 +43,43 @@ def eval_regression(y: np.ndarray, pred: np.ndarray) -> dict[str, np.ndarray]:
         ValueError: if the shapes differ or there are no values.
     """
     y, pred = _columns(y, pred)
-    columns = list(zip(y.T, pred.T, strict=True))
-    return {
-        "MSE": np.mean((y - pred) ** 2, axis=0),
-        "Pearson": np.array([_correlation(stats.pearsonr, a, b) for a, b in columns]),
-        "Spearman": np.array([_correlation(stats.spearmanr, a, b) for a, b in columns]),
-    }
+    return {name: metric(y, pred) for name, metric in METRICS.items()}
 
 
-def _correlation(function: Callable[..., Any], a: np.ndarray, b: np.ndarray) -> float:
+def squared_error(y: np.ndarray, pred: np.ndarray) -> np.ndarray:
+    """Mean squared error of each column, (n, T) and (n, T) to (T,)."""
+    return np.mean((y - pred) ** 2, axis=0)
+
+
+def pearson(y: np.ndarray, pred: np.ndarray) -> np.ndarray:
+    """Pearson's correlation of each column; NaN where it is undefined."""
+    return _correlations("pearsonr", y, pred)
+
+
+def spearman(y: np.ndarray, pred: np.ndarray) -> np.ndarray:
+    """Spearman's correlation of each column; NaN where it is undefined."""
+    return _correlations("spearmanr", y, pred)
+
+
+METRICS: dict[str, Metric] = {"MSE": squared_error, "Pearson": pearson, "Spearman": spearman}
+"""Metrics of regression, in the order in which tables have them: name to a function of measured and
+predicted values, (n, T) float64 each, that gives a number for each target, (T,)."""
+
+
+def _correlations(function: str, y: np.ndarray, pred: np.ndarray) -> np.ndarray:
     """A correlation of SciPy's; NaN for a single value or a column that SciPy finds constant."""
-    if len(a) < 2:
-        return float("nan")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", stats.DegenerateDataWarning)
-        try:
-            return float(function(a, b).statistic)
-        except stats.DegenerateDataWarning:
-            return float("nan")
+    from scipy import stats  # half a second, which whoever only reads tables need not wait for
+
+    values = []
+    for a, b in zip(y.T, pred.T, strict=True):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", stats.DegenerateDataWarning)
+            try:
+                value = getattr(stats, function)(a, b).statistic if len(a) > 1 else np.nan
+            except stats.DegenerateDataWarning:
+                value = np.nan
+        values.append(float(value))
+    return np.array(values)
 
 
 def eval_classification(
@@ -108,7 +125,7 @@ def performance_table(y: np.ndarray, pred: np.ndarray, heads: Heads) -> pd.DataF
         heads: names of the columns of ``pred``.
 
     Returns:
-        Rows ``MSE``, ``Pearson``, ``Spearman``.
+        A row for each of :data:`METRICS`.
     """
     scored, pred = in_std_units(heads, pred)
     results = pd.DataFrame(eval_regression(y, pred), index=pd.Index(scored.columns))

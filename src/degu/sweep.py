@@ -17,7 +17,11 @@ import numpy as np
 
 from degu.errors import InputError
 
+SPLITS = ("Train", "Val", "Test")
+"""Parts of a data set."""
+
 SHORT_FORM = ("augmentations", "proportions", "ensemble_sizes")
+"""Keys of a block of arms."""
 
 
 def format_proportion(proportion: float) -> str:

@@ -22,16 +22,13 @@ from made_arm import (
 from degu.attribution.maps import (
     METHODS,
     HeadMaps,
-    distance_name,
     export_maps,
     importance,
-    map_name,
-    member_name,
     read_maps,
     read_stack,
-    stdev_name,
     write_maps,
 )
+from degu.attribution.names import distance_name, map_name, member_name, stdev_name
 from degu.errors import InputError
 
 SHAPE = (N, LENGTH, 4)

@@ -561,11 +561,11 @@ def test_a_missing_column_is_named_with_its_key(tmp_path, key, changes, targets)
     ("message", "changes"),
     [
         ("data.path: name the file", {"path": None}),
-        ("data.split_column and data.split", {"split": {"val": 0.1, "test": 0.1}}),
+        ("data.split: is given beside data.split_column", {"split": {"val": 0.1, "test": 0.1}}),
         ("data.split.val: 1.2", {"split_column": None, "split": {"val": 1.2, "test": 0.1}}),
         ("data.split.test: 0", {"split_column": None, "split": {"val": 0.2, "test": 0}}),
         ("leave nothing to train on", {"split_column": None, "split": {"val": 0.5, "test": 0.5}}),
-        ("data.replicates.stem: the targets are", {"replicates": {"stem": ["leaf", "root"]}}),
+        ("data.replicates: 'stem' is not one", {"replicates": {"stem": ["leaf", "root"]}}),
         ("data.replicates.leaf: list two or more", {"replicates": {"leaf": ["root"]}}),
         ("data.replicates.leaf: list two or more", {"replicates": {"leaf": ["root", "root"]}}),
     ],

@@ -31,11 +31,11 @@ from hypothesis import strategies as st
 from degu.attribution.maps import HeadMaps, read_maps, write_maps
 from degu.attribution.selection import read_sequences, write_sequences
 from degu.dataset import SPLITS, read_info, read_split, read_subset
+from degu.dataset.distillation import read_lessons, write_distillation
 from degu.errors import DeguError
 from degu.heads import Heads
 from degu.ingest import deepstarr, hdf5, table
 from degu.io.card import Card, member_identity
-from degu.io.distillation import read_lessons, write_distillation
 from degu.io.files import read_npy, write_csv, write_npy
 from degu.io.predictions import read_predictions, write_predictions
 from degu.io.summary import performance_rows, tidy, tidy_rows

@@ -54,12 +54,16 @@ class Study:
         write_csv(performance_table(y, prediction, heads), path)
         return path
 
+    @property
+    def models(self):
+        roles = (("teacher", self.teachers), ("student", self.student_tables))
+        return [(path, {"role": role, **own}) for role, tables in roles for path, own in tables]
+
     def summarize(self):
         return summarize(
             TARGETS,
-            teachers=self.teachers,
+            members=self.models,
             ensembles=self.ensembles,
-            students=self.student_tables,
         )
 
 
@@ -239,9 +243,8 @@ def test_tidy_tables_and_the_assay_are_appended(study, summary, tmp_path):
         warnings.simplefilter("error")
         whole = summarize(
             TARGETS,
-            teachers=study.teachers,
+            members=study.models,
             ensembles=study.ensembles,
-            students=study.student_tables,
             tables=[tmp_path / "a.csv", tmp_path / "b.csv"],
             assay=tidy([measured]),
         )
@@ -290,4 +293,4 @@ def test_a_table_that_is_not_tidy_is_refused(study, tmp_path):
         assert str(error.value).startswith(str(path))
     path.unlink()
     with pytest.raises(InputError, match=r"shift\.csv is not a whole table"):
-        summarize(TARGETS, teachers=study.teachers, ensembles=(), students=(), tables=[path])
+        summarize(TARGETS, members=study.models, ensembles=(), tables=[path])

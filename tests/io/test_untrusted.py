@@ -12,11 +12,11 @@ import pytest
 from conftest import run_python, write_small_dataset
 
 from degu.dataset import read_info, read_split
+from degu.dataset.distillation import read_distillation, write_distillation
 from degu.errors import InputError
 from degu.heads import Heads
 from degu.ingest import hdf5
 from degu.io.card import Card, member_identity
-from degu.io.distillation import read_distillation, write_distillation
 from degu.io.files import read_npy
 from degu.io.hdf5 import open_hdf5
 from degu.models.files import load_model, save_model

@@ -23,9 +23,6 @@ SUMMARY = [
     row("teacher", 9.0, member=1, metric="MSE"),
     row("teacher", 9.0, member=1, stage="aug"),
     row("teacher", 9.0, member=1, proportion=0.5),
-    row("ensemble", 9.0, size=2),
-    row("ensemble", 0.8, size=4),
-    row("ensemble", 0.65, "Hk", size=4),
     row("student", 9.0, size=2, uncertainty="std", member=1),
     row("student", 0.75, size=4, uncertainty="std", member=1),
     row("student", 0.85, size=4, uncertainty="std", member=2),
@@ -35,6 +32,10 @@ SUMMARY = [
     row("student", 9.0, head="std", size=4, uncertainty="std", member=1, shift="large"),
     row("student", 0.25, size=2, uncertainty="std", member=1, variant="evoaug_append"),
     row("heteroscedastic", 0.125, member=1),
+    # These are shown before the students that learn from them.
+    row("ensemble", 9.0, size=2),
+    row("ensemble", 0.8, size=4),
+    row("ensemble", 0.65, "Hk", size=4),
     row("ensemble", 0.375, size=3, augmentation="evoaug", proportion=0.25),
     # The assay's own rows belong to no arm.
     {"role": "assay", "target": "Dev", "head": "mean", "metric": "Mean", "value": 9.0},

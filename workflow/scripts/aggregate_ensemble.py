@@ -1,22 +1,18 @@
-"""Mean, population std and test performance of the first n members."""
+"""Mean and population std of the first n members."""
 
-from degu.dataset import read_info, read_split
+from degu.dataset import read_info
 from degu.io.card import arm_identity
-from degu.io.files import write_csv, write_npy
+from degu.io.files import write_npy
 from degu.io.predictions import read_ensemble
-from degu.metrics import performance_table
 from degu.ops.runtime import job_log
 from degu.uncertainty import ensemble_mean, uncertainty_std
 
 with job_log(snakemake.log[0]):
     arm = arm_identity(**dict(snakemake.wildcards.items()))
     label = {**arm, "dataset_sha256": read_info(snakemake.input.dataset).sha256}
-    predictions, card = read_ensemble(
+    predictions, _ = read_ensemble(
         snakemake.input.predictions, role="teacher", **{**label, "size": None}
     )
-    y = read_split(snakemake.input.dataset, "Test", fields=("y",)).y
-    performance = performance_table(y, ensemble_mean(predictions["Test"]), card.heads)
-    write_csv(performance, snakemake.output.performance)
     mean = ensemble_mean(predictions["Train"])
     write_npy(mean, snakemake.output.mean_train, content="mean of Train", **label)
     for name, path in {

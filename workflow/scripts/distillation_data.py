@@ -1,8 +1,8 @@
 """Write what the students of one ensemble learn from."""
 
 from degu.dataset import read_info, read_subset
+from degu.dataset.distillation import write_distillation
 from degu.io.card import arm_identity
-from degu.io.distillation import write_distillation
 from degu.io.files import read_npy
 from degu.ops.runtime import job_log
 

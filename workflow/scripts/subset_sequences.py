@@ -1,7 +1,7 @@
 """Copy the sequences of a training subset once, for all arms of its proportion."""
 
 from degu.dataset import read_info
-from degu.io.distillation import write_subset_sequences
+from degu.dataset.distillation import write_subset_sequences
 from degu.ops.runtime import job_log
 from degu.sweep import draw_subset
 

@@ -9,9 +9,8 @@ with job_log(snakemake.log[0]):
     files, identities = snakemake.input, snakemake.params
     table = summarize(
         identities.targets,
-        teachers=zip(files.teachers, identities.teachers, strict=True),
+        members=zip(files.members, identities.members, strict=True),
         ensembles=zip(files.ensembles, files.ensemble_std, identities.ensembles, strict=True),
-        students=zip(files.students, identities.students, strict=True),
         tables=files.shift,
         assay=assay_rows(files.dataset) if files.shift else None,
     )

@@ -21,8 +21,9 @@ import pandas as pd
 
 from degu.attribution.agreement import agreement
 from degu.attribution.comparison import paired_t, welch, wilcoxon
-from degu.attribution.maps import PathLike, Stack, count_top, importance, map_name
+from degu.attribution.maps import PathLike, Stack, count_top, importance
 from degu.attribution.members import Member, Members, gather
+from degu.attribution.names import map_name
 from degu.attribution.truth import auroc, average_precision, chance_precision, prevalence
 from degu.errors import InputError
 from degu.io.files import read_npy

@@ -9,15 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from degu.attribution.maps import (
-    PathLike,
-    Stack,
-    distance_name,
-    map_name,
-    read_maps,
-    read_stack,
-    stdev_name,
-)
+from degu.attribution.maps import PathLike, Stack, read_maps, read_stack
+from degu.attribution.names import distance_name, map_name, stdev_name
 from degu.errors import InputError
 from degu.heads import Heads
 from degu.io.card import Card

@@ -15,10 +15,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from degu.dataset import SPLITS, write_dataset
 from degu.errors import InputError
 from degu.ingest import table
-from degu.io.download import check_sha256, check_url
 
 TARGETS = {"Dev": "Dev_log2_enrichment", "Hk": "Hk_log2_enrichment"}
 UNITS = "log2 enrichment"
@@ -42,6 +40,16 @@ _TABLE: dict[str, Any] = {
 }
 
 
+def check(data: Mapping[str, Any], targets: Sequence[str], options: Mapping[str, Any]) -> None:
+    """Refuse the full file for the release ``subset``, before it is downloaded for nothing."""
+    full = "_all.txt"
+    if data["release"] == "subset" and data["path"] is None and data["url"].endswith(full):
+        raise InputError(
+            "data.url: is that of the full release; for `release: subset` write "
+            f"{data['url'].removesuffix(full)}_subset.txt."
+        )
+
+
 def preflight(data: Mapping[str, Any], targets: Sequence[str]) -> None:
     """Check the options and, for a local file, its header.
 
@@ -53,6 +61,8 @@ def preflight(data: Mapping[str, Any], targets: Sequence[str]) -> None:
         InputError: naming the config key, for an unknown target, a malformed ``url`` or
             ``sha256``, a file that is not there, or a column that it lacks.
     """
+    from degu.io.download import check_sha256, check_url  # these take long to import
+
     columns = _target_columns(targets)
     check_sha256(data["sha256"])
     if not data["path"]:
@@ -83,6 +93,9 @@ def ingest(
             counts than the release has, a window in two splits, and all that
             :func:`degu.ingest.table.read` refuses.
     """
+    from degu.dataset import write_dataset
+    from degu.io.download import check_sha256
+
     columns = _target_columns(targets)
     expected = check_sha256(data["sha256"])
     file = table.source_file(data)
@@ -144,11 +157,10 @@ def _survey(path: Path, release: str, columns: Sequence[str]) -> None:
                     f"{path}, line {line}, column {_SPLIT!r}: the window {window} is in {split}, "
                     f"but in {other} at line {other_line}; keep both strands in one split."
                 )
-    claimed = RELEASES[release]
-    for split in SPLITS:
-        if split in claimed and counts[split] != claimed[split]:
+    for split, claimed in RELEASES[release].items():
+        if counts[split] != claimed:
             raise InputError(
                 f"{path} has {counts[split]:,} sequences in {split}, where data.release: "
-                f"{release} has {claimed[split]:,}; download the file again if it was truncated, "
+                f"{release} has {claimed:,}; download the file again if it was truncated, "
                 "or set data.release: custom."
             )

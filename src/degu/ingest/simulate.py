@@ -47,7 +47,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from degu.dataset import Split, write_dataset
 from degu.errors import InputError
 from degu.sequences import ALPHABET, IUPAC, dinucleotide_shuffle
 from degu.sweep import derive_seed
@@ -159,6 +158,8 @@ def ingest(
     Raises:
         InputError: as :func:`preflight`.
     """
+    from degu.dataset import Split, write_dataset  # HDF5 takes long to import
+
     preflight(data, targets)
     columns = [TARGETS.index(target) for target in targets]
     splits = {}

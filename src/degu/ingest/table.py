@@ -29,13 +29,15 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
-from degu.dataset import SPLITS, Split, write_dataset
 from degu.errors import InputError
 from degu.sequences import ALPHABET, one_hot
+
+if TYPE_CHECKING:
+    from degu.dataset import Split
 
 SPLIT_NAMES = {
     "train": "Train",
@@ -56,6 +58,18 @@ _WORKBOOKS = tuple(
     for start in (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
 )
 _SHOWN_COLUMNS = 20
+
+
+def check(data: dict[str, Any], targets: Sequence[str], options: Mapping[str, Any]) -> None:
+    """Refuse options that contradict each other; see :func:`degu.ingest.check`.
+
+    Also gives ``split`` its defaults where no column says how to split.
+    """
+    if data["split_column"] is None:
+        shares = options["split"]["properties"]
+        defaults = {key: share["default"] for key, share in shares.items()}
+        data["split"] = defaults | (data["split"] or {})
+    _check_options(data, targets)
 
 
 def preflight(data: Mapping[str, Any], targets: Sequence[str]) -> None:
@@ -80,6 +94,8 @@ def ingest(
     data: Mapping[str, Any], targets: Sequence[str], path: str | os.PathLike[str], seed: int
 ) -> None:
     """Write ``dataset.h5`` from the table; see :func:`read` for arguments and errors."""
+    from degu.dataset import write_dataset  # HDF5 takes long to import
+
     splits = read(data, targets, seed)
     source = f"table {Path(data['path']).name}"
     write_dataset(path, splits, targets=targets, source=source, units=data["units"])
@@ -106,12 +122,14 @@ def read(data: Mapping[str, Any], targets: Sequence[str], seed: int) -> dict[str
             lengths or with characters outside ACGTN, activities that are not finite numbers, an
             unknown or empty split, or an id in two splits.
     """
+    from degu.dataset import SPLITS, Split
+
     path = source_file(data)
     _check_options(data, targets)
     table = _read_rows(path, data, targets)
     y, y_std = _activities(path, table, targets)
     if table.splits:
-        membership = np.array(table.splits)
+        membership = np.array([SPLITS.index(name) for name in table.splits])
     else:
         shares = _shares(data)
         labels = table.groups or _families(table)
@@ -265,7 +283,7 @@ class _Table:
     sequences: list[str] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
     groups: list[str] = field(default_factory=list)
-    splits: list[int] = field(default_factory=list)
+    splits: list[str] = field(default_factory=list)
     # (N, number of numeric columns) in one run.
     values: array[float] = field(default_factory=lambda: array("d"))
 
@@ -309,7 +327,7 @@ def _read_rows(path: Path, data: Mapping[str, Any], targets: Sequence[str]) -> _
                         f"{row[columns.split]!r} is not a split; write one of "
                         f"{', '.join(SPLIT_NAMES)}",
                     )
-                table.splits.append(SPLITS.index(name))
+                table.splits.append(name)
             table.sequences.append(sequence)
             table.lines.append(line)
     if not table.lines:
@@ -339,8 +357,11 @@ def _shares(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_options(data: Mapping[str, Any], targets: Sequence[str]) -> None:
-    if data["split_column"] and data["split"]:
-        raise InputError("data.split_column and data.split exclude each other; remove one.")
+    if data["split_column"] and data["split"] is not None:
+        raise InputError(
+            "data.split: is given beside data.split_column; keep one of the two, a random split or "
+            "that of the file."
+        )
     shares = _shares(data)
     for key in ("val", "test"):
         if not 0 < shares[key] < 1:
@@ -350,12 +371,13 @@ def _check_options(data: Mapping[str, Any], targets: Sequence[str]) -> None:
     if shares["val"] + shares["test"] >= 1:
         raise InputError(
             f"data.split: val {shares['val']} and test {shares['test']} leave nothing to train "
-            "on; lower them."
+            "on; write shares that add up to less than 1."
         )
     for target, names in (data["replicates"] or {}).items():
         if target not in targets:
             raise InputError(
-                f"data.replicates.{target}: the targets are {', '.join(targets)}; name one of them."
+                f"data.replicates: {target!r} is not one of the targets {', '.join(targets)}; add "
+                "it to targets or remove it here."
             )
         if len(names) < 2 or len(set(names)) < len(names):
             raise InputError(
@@ -484,6 +506,8 @@ def _activities(
 def _check_splits(
     path: Path, table: _Table, membership: np.ndarray, data: Mapping[str, Any]
 ) -> None:
+    from degu.dataset import SPLITS
+
     for i, name in enumerate(SPLITS):
         if (membership == i).any():
             continue

@@ -7,11 +7,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from degu.dataset import SPLITS
 from degu.errors import InputError
 from degu.heads import Heads
 from degu.io.card import Card
 from degu.io.hdf5 import create_hdf5, open_hdf5, read_array, write_array
+from degu.sweep import SPLITS
+
+BEFORE = "Test_aug"
+"""Beside the splits of a fine-tuned member: what the model before that predicts of Test."""
 
 # Fields of the card that the members of one ensemble have in common.
 SHARED = (

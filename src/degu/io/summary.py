@@ -13,7 +13,7 @@ import pandas as pd
 from degu.errors import InputError
 from degu.heads import Heads
 from degu.io.files import read_npy
-from degu.metrics import REGRESSION_METRICS
+from degu.metrics import METRICS
 from degu.uncertainty import unbiased_std
 
 COLUMNS = (
@@ -50,9 +50,8 @@ Identity = Mapping[str, Any]
 def summarize(
     targets: Iterable[str],
     *,
-    teachers: Iterable[tuple[str | Path, Identity]],
+    members: Iterable[tuple[str | Path, Identity]],
     ensembles: Iterable[tuple[str | Path, str | Path, Identity]],
-    students: Iterable[tuple[str | Path, Identity]],
     tables: Iterable[str | Path] = (),
     assay: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
@@ -60,8 +59,8 @@ def summarize(
 
     Args:
         targets: the data set's targets.
-        teachers, students: a performance table's path and what it belongs to, as values of some of
-            the columns before ``target``.
+        members: a performance table's path and what it belongs to, ``role`` and values of some of
+            the other columns before ``target``.
         ensembles: likewise, with the path of the ensemble's test std (ddof 0) in between.
         tables: paths of CSV files that have the columns of the summary already, such as those of
             :func:`degu.shift.scores.evaluate_shift`.
@@ -69,8 +68,8 @@ def summarize(
     """
     targets = tuple(targets)
     parts = []
-    for path, identity in teachers:
-        parts.append(performance_rows(path, targets, {"role": "teacher", **identity}))
+    for path, identity in members:
+        parts.append(performance_rows(path, targets, identity))
     for path, std, identity in ensembles:
         identity = {"role": "ensemble", **identity}
         parts.append(performance_rows(path, targets, identity))
@@ -78,8 +77,6 @@ def summarize(
         label = {"content": "std of Test", **arm}
         values = read_npy(std, shape=(None, len(targets)), dtype_kind="f", **label)
         parts.append(spread_rows(values, targets, identity))
-    for path, identity in students:
-        parts.append(performance_rows(path, targets, {"role": "student", **identity}))
     parts += [tidy_rows(path) for path in tables]
     if assay is not None:
         parts.append(assay)
@@ -108,9 +105,9 @@ def performance_rows(path: str | Path, targets: Iterable[str], identity: Identit
         table = table.astype(np.float64)
     except (LookupError, OSError, OverflowError, TypeError, ValueError):
         metrics = []
-    if metrics != list(REGRESSION_METRICS):
+    if metrics != list(METRICS):
         raise InputError(
-            f"{path} is not a performance table with the rows {', '.join(REGRESSION_METRICS)}; "
+            f"{path} is not a performance table with the rows {', '.join(METRICS)}; "
             "delete it and run the workflow again."
         )
     rows: list[dict[str, Any]] = []

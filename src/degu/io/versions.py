@@ -15,6 +15,7 @@ STAGES = {
     "subset": 1,
     "train": 1,
     "predict": 1,
+    "score": 1,
     "shift": 1,
     "attribute": 1,
     "attribution analysis": 1,

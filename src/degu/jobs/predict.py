@@ -1,15 +1,77 @@
-"""Prediction of one member of a study."""
+"""Prediction by members of a study."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 
-from degu.dataset import SPLITS, read_split
+from degu.dataset import read_info, read_split, read_subset
+from degu.io.card import Card
+from degu.io.predictions import BEFORE, write_predictions
+from degu.jobs.lessons import Files
+from degu.models.files import load_model
+from degu.shift.sequences import read_shift, read_shift_info
+from degu.study.member import Member
+from degu.sweep import SPLITS
 from degu.training.batches import predict
+
+
+def predict_members(
+    members: Sequence[Member], files: Files, outputs: Sequence[str], architecture: str
+) -> None:
+    """Predict every split of the data set, and Test by the models of earlier phases too.
+
+    Args:
+        members: whose models they are.
+        files: ``dataset``, ``subset`` of their pool, and ``models``, of each member one a phase.
+        outputs: the files to write, one a member.
+        architecture: the config's ``model``.
+
+    Raises:
+        InputError: if a model is not the expected one.
+    """
+    models = iter(files["models"])
+    for member, output in zip(members, outputs, strict=True):
+        predictions = {}
+        for _ in member.phases[:-1]:
+            model, _ = _load(member, next(models), files, architecture)
+            x = read_split(files["dataset"], "Test", fields=("x",)).x
+            predictions[BEFORE] = predict(model, x)
+        model, card = _load(member, next(models), files, architecture)
+        rows = read_subset(files["subset"], files["dataset"], proportion=member.proportion)
+        predictions |= predict_splits(model, files["dataset"], rows)
+        write_predictions(output, predictions, card)
+        keras.backend.clear_session()
+
+
+def predict_shift(
+    members: Sequence[Member], files: Files, outputs: Sequence[str], architecture: str
+) -> None:
+    """Predict every kind of shifted sequences.
+
+    Args:
+        members: whose models they are.
+        files: ``dataset``, ``sequences`` (a ``shift.h5``) and ``models``, one a member.
+        outputs: the files to write, one a member.
+        architecture: the config's ``model``.
+
+    Raises:
+        InputError: if a model or the sequences are not the expected ones.
+    """
+    info = read_shift_info(files["sequences"], read_info(files["dataset"]).sha256)
+    for member, path, output in zip(members, files["models"], outputs, strict=True):
+        model, card = _load(member, path, files, architecture)
+        predictions = {}
+        for kind in info.kinds:
+            shifted = read_shift(files["sequences"], kind)
+            predictions[kind] = predict(model, shifted.x)
+            print(f"{kind}: {len(shifted.x):,} sequences predicted", file=sys.stderr, flush=True)
+        write_predictions(output, predictions, card, shift_sha256=info.sha256)
+        keras.backend.clear_session()
 
 
 def predict_splits(
@@ -22,3 +84,14 @@ def predict_splits(
         predictions[name] = predict(model, split.x)
         print(f"{name}: {len(split.x):,} sequences predicted", file=sys.stderr, flush=True)
     return predictions
+
+
+def _load(member: Member, path: str, files: Files, architecture: str) -> tuple[keras.Model, Card]:
+    info = read_info(files["dataset"])
+    return load_model(
+        path,
+        **member.card_fields,
+        architecture=architecture,
+        dataset_sha256=info.sha256,
+        heads=member.heads(info.targets),
+    )

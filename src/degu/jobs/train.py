@@ -1,213 +1,142 @@
-"""Training of one member of a study."""
+"""Training of one member of a study, by its first phase or by fine-tuning."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import Any
 
 import keras
-import numpy as np
 
-from degu.errors import DivergedError, InputError
-from degu.heads import Heads
-from degu.io.predictions import constant_heads
-from degu.jobs.session import Path_
-from degu.models.draw import new_member
-from degu.models.registry import build
-from degu.models.safety import check_portable
+from degu.augment import Augmenter
+from degu.io.card import Card
+from degu.jobs.fit import finetune_member, train_dynamic_member, train_member
+from degu.jobs.lessons import Files, Lessons, lessons_of
+from degu.jobs.session import Session, training_session
+from degu.models.files import load_model
+from degu.study.member import Member
 from degu.sweep import Variant
-from degu.training.batches import Augment, predict
-from degu.training.checkpoint import Checkpoint
-from degu.training.dynamic import DynamicStudent, beside, mode_augmentation
-from degu.training.fit import head_errors, standard_train_fun
 
-Data = tuple[np.ndarray, np.ndarray]
+Params = Mapping[str, Any]
+Trained = tuple[keras.Model, dict[str, list[float]]]
 
 
-def train_member(
-    architecture: str,
-    heads: Heads,
-    train: Data,
-    validation: Data,
-    *,
-    seed: int,
-    settings: Mapping[str, Any],
-    augment: Augment | None = None,
-    checkpoint: Path_ | Checkpoint | None = None,
-    tracking: Path_ | None = None,
-) -> tuple[keras.Model, dict[str, list[float]]]:
-    """Train a teacher or a student from its seed.
+@dataclass(frozen=True)
+class Training:
+    """What a kind's ``trainer`` is given; it returns the model and its history.
+
+    Attributes:
+        member: who is trained.
+        lessons: its data.
+        card: of the model.
+        files: the rule's input, with ``teachers`` where the kind needs them.
+        params: the rule's: ``training`` (a section of the config), ``evoaug`` (of a phase on
+            augmented sequences, else None), ``settings`` (of the kind).
+        session: whose checkpoint and curves the training uses.
+    """
+
+    member: Member
+    lessons: Lessons
+    card: Card
+    files: Files
+    params: Params
+    session: Session
+
+
+def train(member: Member, files: Files, output: Files, params: Params, config: Params) -> None:
+    """Train a member from its seed, and write its model and history.
 
     Args:
-        architecture: the config's ``model``.
-        heads: names of the output columns.
-        train, validation: (x (N, L, 4), y (N, heads)).
-        seed: of the weights, the dropout, the order of sequences and their augmentation.
-        settings: the config's ``training`` or ``student_training``.
-        augment, checkpoint, tracking: see :func:`degu.training.fit.standard_train_fun`.
-
-    Returns:
-        The model with its best weights, and its history.
-
-    Raises:
-        DivergedError: if the loss is no longer finite, or a head has learned nothing.
+        member: who is trained.
+        files, output, params: the rule's, by name.
+        config: the study's.
     """
-    model = _untrained(architecture, heads, train[0], seed)
-    history = fit_member(
-        model,
-        heads,
-        train,
-        validation,
-        seed=seed,
-        settings=settings,
-        augment=augment,
-        checkpoint=checkpoint,
-        tracking=tracking,
+    lessons = lessons_of(member, files)
+    card = Card(
+        **member.card_fields,
+        heads=lessons.heads,
+        architecture=params["architecture"],
+        seed=params["seed"],
+        dataset_sha256=lessons.dataset_sha256,
     )
-    return model, history
+    module, _, function = member.kind.trainer.partition(":")
+    trainer = getattr(import_module(module), function)
+    with training_session(output["model"], output["history"], config) as session:
+        model, history = trainer(Training(member, lessons, card, files, params, session))
+        session.save(model, history, card)
 
 
-def train_dynamic_member(
-    architecture: str,
-    heads: Heads,
-    train: Data,
-    validation: Data,
-    *,
-    teachers: Sequence[keras.Model],
-    variant: Variant,
-    augmentation: Mapping[str, Any],
-    seed: int,
-    settings: Mapping[str, Any],
-    checkpoint: Path_ | Checkpoint | None = None,
-    tracking: Path_ | None = None,
-) -> tuple[keras.Model, dict[str, list[float]]]:
-    """Train a student from its seed on batches that its teachers label as they come.
+def finetune(member: Member, files: Files, output: Files, params: Params, config: Params) -> None:
+    """Train a member further, on its sequences as they are; arguments as for :func:`train`.
 
-    What is not described is as for :func:`train_member`, and :func:`finetune_member` takes up the
-    student from here.
-
-    Args:
-        heads: means and ``std`` or ``logvar``, which says how the teachers' spread is learned.
-        train: of its targets, only a variant that appends sees the values.
-        teachers: the members of the student's ensemble; not changed.
-        variant: how batches are augmented, and whether they replace those of the training set.
-        augmentation: arguments of :func:`degu.training.dynamic.mode_augmentation` that the mode
-            needs.
-
-    Returns:
-        The plain student with its best weights, and its history.
-
-    Raises:
-        InputError: for heads that are no student's, or teachers that do not fit them.
+    ``files`` has its ``model`` before.
     """
-    if heads != Heads.student(heads.targets, heads.epistemic or "std"):
-        raise InputError(
-            f"A student labelled by its teachers has heads for means and std or logvar, not "
-            f"{', '.join(heads.columns)}; choose such heads."
+    lessons = lessons_of(member, files)
+    model, card = load_model(
+        files["model"],
+        **member.card_fields,
+        architecture=params["architecture"],
+        dataset_sha256=lessons.dataset_sha256,
+        heads=lessons.heads,
+    )
+    with training_session(output["model"], output["history"], config) as session:
+        tuned, history = finetune_member(
+            model,
+            card.heads,
+            lessons.train,
+            lessons.validation,
+            seed=params["seed"],
+            settings=params["training"],
+            checkpoint=session.checkpoint,
+            tracking=session.tracking,
         )
-    student = _untrained(architecture, heads, train[0], seed)
-    augment = mode_augmentation(variant.mode, **augmentation)
-    history = fit_member(
-        DynamicStudent(student, teachers, heads.kinds[-1]),
-        heads,
-        train,
-        validation,
-        seed=seed,
-        settings=settings,
-        augment=beside(augment) if variant.append else augment,
-        checkpoint=checkpoint,
-        tracking=tracking,
+        session.save(tuned, history, replace(card, seed=params["seed"]))
+
+
+def train_plain(job: Training) -> Trained:
+    """Teachers and students: mean squared error on all heads, with EvoAug where it is asked for."""
+    evoaug = job.params["evoaug"]
+    return train_member(
+        job.card.architecture,
+        job.card.heads,
+        job.lessons.train,
+        job.lessons.validation,
+        seed=job.card.seed,
+        settings=job.params["training"],
+        augment=Augmenter.from_config(evoaug) if evoaug else None,
+        checkpoint=job.session.checkpoint,
+        tracking=job.session.tracking,
     )
-    return student, history
 
 
-def finetune_member(
-    model: keras.Model,
-    heads: Heads,
-    train: Data,
-    validation: Data,
-    *,
-    seed: int,
-    settings: Mapping[str, Any],
-    checkpoint: Path_ | Checkpoint | None = None,
-    tracking: Path_ | None = None,
-) -> tuple[keras.Model, dict[str, list[float]]]:
-    """Train a model further; the given one stays as it is. Arguments as for :func:`train_member`.
-
-    Dropout starts from ``seed`` too: a model that is loaded would repeat its first masks.
-    """
-    tuned = new_member(model, seed)
-    tuned.set_weights(model.get_weights())
-    history = fit_member(
-        tuned,
-        heads,
-        train,
-        validation,
-        seed=seed,
-        settings=settings,
-        checkpoint=checkpoint,
-        tracking=tracking,
+def train_dynamic(job: Training) -> Trained:
+    """Students whose batches are augmented on the fly and labelled by the teachers."""
+    member, card = job.member, job.card
+    assert member.variant is not None
+    teachers = [
+        load_model(
+            path,
+            role="teacher",
+            augmentation=card.augmentation,
+            proportion=card.proportion,
+            member=ix,
+            architecture=card.architecture,
+            heads=replace(card.heads, kinds=("mean",)),
+            dataset_sha256=card.dataset_sha256,
+        )[0]
+        for ix, path in enumerate(job.files["teachers"], start=1)
+    ]
+    return train_dynamic_member(
+        card.architecture,
+        card.heads,
+        job.lessons.train,
+        job.lessons.validation,
+        teachers=teachers,
+        variant=Variant.parse(member.variant),
+        augmentation=job.params["settings"],
+        seed=card.seed,
+        settings=job.params["training"],
+        checkpoint=job.session.checkpoint,
+        tracking=job.session.tracking,
     )
-    return tuned, history
-
-
-def fit_member(
-    model: keras.Model,
-    heads: Heads,
-    train: Data,
-    validation: Data,
-    *,
-    seed: int,
-    settings: Mapping[str, Any],
-    augment: Augment | None = None,
-    checkpoint: Path_ | Checkpoint | None = None,
-    tracking: Path_ | None = None,
-) -> dict[str, list[float]]:
-    """Fit a model in place; returns its history.
-
-    Mean squared error with equal weight on all heads, by Adam, with the schedule of
-    :func:`degu.training.fit.standard_train_fun`. Arguments as for :func:`train_member`.
-    """
-    settings = dict(settings)
-    print(
-        f"{model.name}, {model.count_params():,} weights, heads {', '.join(heads.columns)}; "
-        f"{len(train[0]):,} training and {len(validation[0]):,} validation sequences; seed {seed}",
-        file=sys.stderr,
-        flush=True,
-    )
-    history = standard_train_fun(
-        model,
-        *train,
-        validation_data=validation,
-        save_prefix=None,
-        optimizer=keras.optimizers.Adam(settings.pop("learning_rate")),
-        loss=keras.losses.MeanSquaredError(),
-        metrics=head_errors(heads),
-        seed=seed,
-        augment=augment,
-        checkpoint=checkpoint,
-        tracking=tracking,
-        **settings,
-    )
-    _check_learned(model, heads, train[1], validation[0])
-    return history
-
-
-def _check_learned(model: keras.Model, heads: Heads, y: np.ndarray, x: np.ndarray) -> None:
-    """Refuse a model that predicts one number where its targets differ."""
-    constant = constant_heads(predict(model, x), heads) if len(x) > 1 else ()
-    columns = zip(heads.columns, np.ptp(y, axis=0), strict=True)
-    unlearned = [name for name, spread in columns if name in constant and spread > 0]
-    if unlearned:
-        raise DivergedError(
-            f"{', '.join(unlearned)}: the trained model predicts one number for every validation "
-            "sequence, so it has learned nothing; lower the learning rate or choose another seed "
-            '(docs/guide.md, "A model that learns nothing").'
-        )
-
-
-def _untrained(architecture: str, heads: Heads, x: np.ndarray, seed: int) -> keras.Model:
-    blueprint = build(architecture, x.shape[1:], len(heads))
-    check_portable(blueprint)
-    return new_member(blueprint, seed)

@@ -9,7 +9,6 @@ import keras
 import numpy as np
 
 from degu.models.identity import reseed
-from degu.training.fit import fresh_optimizer
 
 
 def new_member(
@@ -74,7 +73,14 @@ def new_member(
     return member
 
 
-def _twins(first: list[np.ndarray], second: list[np.ndarray]) -> bool:
+def fresh_optimizer(optimizer: Any) -> Any:
+    """A new optimizer of the same configuration: in Keras 3 an instance serves one model only."""
+    if isinstance(optimizer, keras.optimizers.Optimizer):
+        return type(optimizer).from_config(optimizer.get_config())
+    return optimizer
+
+
+def twins(first: list[np.ndarray], second: list[np.ndarray]) -> bool:
     """Whether all weights that vary within themselves are equal in both."""
     random = [(a, b) for a, b in zip(first, second, strict=True) if a.size > 1 and np.ptp(a) > 0]
     return bool(random) and all(np.array_equal(a, b) for a, b in random)

@@ -37,8 +37,11 @@ def results_table(summary: pd.DataFrame) -> str:
         largest = of_augmentation["proportion"].max()
         pool = of_augmentation[of_augmentation["proportion"] == largest]
         table.append((f"{augmentation}, {largest:g} of Train", *[""] * len(titles)))
-        for (role, variant, uncertainty), kind in pool.groupby(
-            ["role", "variant", "uncertainty"], sort=False, dropna=False
+        kinds = pool.groupby(["role", "variant", "uncertainty"], sort=False, dropna=False)
+        # In the order of the summary, but these two before what is compared with them.
+        first = ("teacher", "ensemble")
+        for (role, variant, uncertainty), kind in sorted(
+            kinds, key=lambda item: first.index(item[0][0]) if item[0][0] in first else len(first)
         ):
             size = kind["size"].max()
             if pd.notna(size):

@@ -16,9 +16,12 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import Any
 
 from degu.errors import DeguError
-from degu.ops.devices import check_tensorflow
+from degu.ops.devices import check_tensorflow, claim
+from degu.study.kinds import kind_of
+from degu.study.member import Member
 
 #: Seconds that a stopped job has to clean up. SLURM sends SIGKILL 30 seconds after SIGTERM.
 GRACE = 10
@@ -118,6 +121,36 @@ def job_log(path: str | os.PathLike[str]) -> Iterator[None]:
         _flush()
     if code is not None:
         sys.exit(code)
+
+
+def members_of(job: Any) -> list[Member]:
+    """The members that a job of a rule of models is about.
+
+    Args:
+        job: what Snakemake gives a script, with the parameter ``kind``.
+    """
+    kind, wildcards = kind_of(job.params.kind), dict(job.wildcards.items())
+    if "ix" in wildcards:
+        return [Member.of(kind, wildcards, job.config)]
+    return Member.together(kind, wildcards, job.config)
+
+
+@contextmanager
+def model_job(job: Any) -> Iterator[list[Member]]:
+    """The frame of a job that computes with a model: its log, its device, its threads.
+
+    All of this comes before TensorFlow is imported, so the body imports what needs it.
+
+    Args:
+        job: what Snakemake gives a script.
+
+    Yields:
+        The members that the job is about.
+    """
+    with job_log(job.log[0]):
+        claim(job.resources.gpu, required=job.config["require_gpu"])
+        set_compute_threads(job.params.compute_threads)
+        yield members_of(job)
 
 
 class _Stop:

@@ -13,6 +13,7 @@ import numpy as np
 from degu.errors import DeguError
 from degu.heads import Heads
 from degu.io.versions import STAGES, package_versions
+from degu.models.draw import fresh_optimizer
 from degu.models.files import save_weights
 from degu.training.batches import PREDICT_BATCH_SIZE, Augment, Batches, predict
 from degu.training.callbacks import BeginEpoch, EpochLog, _StopOnDivergence
@@ -217,13 +218,6 @@ def _compute_threads() -> tuple[int, int]:
         threading.get_intra_op_parallelism_threads() or cores,
         threading.get_inter_op_parallelism_threads() or cores,
     )
-
-
-def fresh_optimizer(optimizer: Any) -> Any:
-    """A new optimizer of the same configuration: in Keras 3 an instance serves one model only."""
-    if isinstance(optimizer, keras.optimizers.Optimizer):
-        return type(optimizer).from_config(optimizer.get_config())
-    return optimizer
 
 
 def head_errors(heads: Heads) -> list[Any]:

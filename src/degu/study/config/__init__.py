@@ -1,8 +1,9 @@
 """The config of a study: its schema, what it means, what is wrong with it, its table of keys.
 
-``schema.yaml`` has every key with its type, bounds, default and meaning; the checks, the defaults
+``schema.yaml`` has every key with its type, bounds, default and meaning, but for the options of a
+source of data, which lie beside the source's module (:mod:`degu.ingest`). The checks, the defaults
 and the table in ``config/README.md`` (``python -m degu.study.config config/README.md``) come from
-it.
+them.
 """
 
 from degu.study.config.files import refuse_duplicate_keys

@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from degu.errors import InputError
-from degu.study.config.schema import _LOADER, PathLike
+from degu.study.config.schema import PathLike, YamlLoader
 
 
 def refuse_duplicate_keys(paths: Iterable[PathLike]) -> None:
@@ -25,8 +25,8 @@ def refuse_duplicate_keys(paths: Iterable[PathLike]) -> None:
     for path in paths:
         try:
             text = Path(path).read_text(encoding="utf-8")
-            root = yaml.compose(text, Loader=_LOADER)
-            yaml.load(text, Loader=_LOADER)  # refuses tags, of Python's objects or unknown
+            root = yaml.compose(text, Loader=YamlLoader)
+            yaml.load(text, Loader=YamlLoader)  # refuses tags, of Python's objects or unknown
         except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
             reason = " ".join(str(error).split())
             raise InputError(

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from degu import ingest
 from degu.errors import InputError
 from degu.models.registry import REGISTRY
-from degu.study.config.schema import Schema, fill
-from degu.study.config.wording import did_you_mean, missing_key
+from degu.study.config.messages import missing_key
+from degu.study.config.schema import Schema
+from degu.study.config.wording import did_you_mean
 from degu.sweep import choose_arms, expand_arms
+
+Config = dict[str, Any]
 
 
 def display_name(config: Mapping[str, Any]) -> str:
@@ -40,25 +44,40 @@ def display_name(config: Mapping[str, Any]) -> str:
     return model_name
 
 
-# What a schema cannot say
-def check_meaning(config: dict[str, Any], rules: Schema) -> None:
-    data, targets = config["data"], config["targets"]
-    if targets is None:
+def check_meaning(config: Config, rules: Schema) -> None:
+    """Check what a schema cannot say, and give what depends on other keys its default.
+
+    Args:
+        config: valid and filled in; changed in place.
+        rules: the schema for its source of data (:func:`degu.study.config.schema.resolve`).
+
+    Raises:
+        InputError: for the first keys that do not fit each other.
+    """
+    _check_names(config, rules)
+    display_name(config)
+    ingest.check(config["data"], config["targets"], rules["properties"]["data"]["properties"])
+    _check_training(config)
+    _check_augmentation(config)
+    _check_attribution(config)
+    _check_arms(config)
+
+
+def _check_names(config: Config, rules: Schema) -> None:
+    if config["targets"] is None:
         raise InputError(missing_key("targets", rules["properties"]["targets"]))
-    if "metric" in targets:
+    if "metric" in config["targets"]:
         raise InputError(
             "targets: metric is the name of another column of the results; rename the target."
         )
-    if config["dataset"] == "simulated" and data["source"] != "simulate":
+    if config["dataset"] == "simulated" and config["data"]["source"] != "simulate":
         raise InputError(
             "dataset: simulated is the name of the embedded study; give yours a name of its own, "
             "for example `dataset: my_assay`."
         )
-    display_name(config)
-    if data["source"] == "table":
-        _check_table(data, targets, rules["properties"]["data"]["properties"]["split"])
-    if data["source"] == "deepstarr":
-        _check_release(data)
+
+
+def _check_training(config: Config) -> None:
     for section in (name for name in config if name.endswith(("training", "finetuning"))):
         floor, start = config[section]["min_learning_rate"], config[section]["learning_rate"]
         if floor > start:
@@ -71,36 +90,10 @@ def check_meaning(config: dict[str, Any], rules: Schema) -> None:
             "require_gpu: no training job asks for a GPU; write `resources: {train: {gpu: 1}}` "
             "besides."
         )
-    _check_augmentation(config)
-    _check_attribution(config)
-    study = expand_arms(config["arms"])
-    for section in ("dynamic_augmentation", "attribution"):
-        try:
-            choose_arms(study, config[section]["arms"] or [])
-        except InputError as error:
-            raise InputError(f"{section}.arms: {error}") from None
 
 
-def _check_attribution(config: dict[str, Any]) -> None:
-    settings, data = config["attribution"], config["data"]
-    if data["source"] != "simulate" or not settings["methods"]:
-        return  # how many test sequences there are is known after they are read
-    n_test, bins, per_bin = data["n_test"], settings["bins"], settings["per_bin"]
-    if bins * per_bin > n_test:
-        raise InputError(
-            f"attribution.bins: {bins} bins of {per_bin} (per_bin) need {bins * per_bin} test "
-            f"sequences, but data.n_test is {n_test}; write a smaller number of either."
-        )
-    for key in ("top_n", "references") if "shap" in settings["methods"] else ("top_n",):
-        if settings[key] > n_test:
-            raise InputError(
-                f"attribution.{key}: {settings[key]} is more than the {n_test} sequences of "
-                "data.n_test; write a smaller number."
-            )
-
-
-def _check_augmentation(config: dict[str, Any]) -> None:
-    """Also gives what depends on other keys its default."""
+def _check_augmentation(config: Config) -> None:
+    """Also gives ``uncertainty`` and ``per_sequence`` their defaults."""
     evoaug, dynamic, shift = (config[k] for k in ("evoaug", "dynamic_augmentation", "shift"))
     kinds = config["students"]["uncertainty"]
     dynamic["uncertainty"] = dynamic["uncertainty"] or kinds[0]
@@ -110,13 +103,13 @@ def _check_augmentation(config: dict[str, Any]) -> None:
             f"students.uncertainty, {', '.join(kinds)}, so these students would have none to be "
             "compared with; write one of them or add it there."
         )
-    shift["per_sequence"] = shift["per_sequence"] or min(2, len(evoaug["augmentations"]))
+    listed = len(evoaug["augmentations"])
+    shift["per_sequence"] = shift["per_sequence"] or min(2, listed)
     drawn = {"evoaug.per_batch": evoaug["per_batch"]}
     if "evoaug" in dynamic["modes"]:
         drawn["dynamic_augmentation.per_batch"] = dynamic["per_batch"]
     if "moderate" in shift["kinds"]:
         drawn["shift.per_sequence"] = shift["per_sequence"]
-    listed = len(evoaug["augmentations"])
     for key, number in drawn.items():
         if number > listed:
             raise InputError(
@@ -132,33 +125,29 @@ def _check_augmentation(config: dict[str, Any]) -> None:
                 )
 
 
-def _check_table(data: dict[str, Any], targets: list[str], split_rules: Schema) -> None:
-    """Also gives ``split`` its defaults where no column says how to split."""
-    if data["split_column"] is None:
-        split = data["split"] = fill(data["split"] or {}, split_rules)
-        if split["val"] + split["test"] >= 1:
-            raise InputError(
-                f"data.split: val {split['val']} and test {split['test']} leave nothing to train "
-                "on; write shares that add up to less than 1."
-            )
-    elif data["split"] is not None:
+def _check_attribution(config: Config) -> None:
+    settings, data = config["attribution"], config["data"]
+    option = ingest.source_of(data).test_size
+    if option is None or not settings["methods"]:
+        return  # how many test sequences there are is known after they are read
+    n_test, bins, per_bin = data[option], settings["bins"], settings["per_bin"]
+    if bins * per_bin > n_test:
         raise InputError(
-            "data.split: is given beside data.split_column; keep one of the two, a random split or "
-            "that of the file."
+            f"attribution.bins: {bins} bins of {per_bin} (per_bin) need {bins * per_bin} test "
+            f"sequences, but data.{option} is {n_test}; write a smaller number of either."
         )
-    for target in data["replicates"]:
-        if target not in targets:
+    for key in ("top_n", "references") if "shap" in settings["methods"] else ("top_n",):
+        if settings[key] > n_test:
             raise InputError(
-                f"data.replicates: {target!r} is not one of the targets {', '.join(targets)}; add "
-                "it to targets or remove it here."
+                f"attribution.{key}: {settings[key]} is more than the {n_test} sequences of "
+                f"data.{option}; write a smaller number."
             )
 
 
-def _check_release(data: dict[str, Any]) -> None:
-    # The full file takes long to download, only to be refused for its row counts afterwards.
-    full = "_all.txt"
-    if data["release"] == "subset" and data["path"] is None and data["url"].endswith(full):
-        raise InputError(
-            "data.url: is that of the full release; for `release: subset` write "
-            f"{data['url'].removesuffix(full)}_subset.txt."
-        )
+def _check_arms(config: Config) -> None:
+    study = expand_arms(config["arms"])
+    for section in ("dynamic_augmentation", "attribution"):
+        try:
+            choose_arms(study, config[section]["arms"] or [])
+        except InputError as error:
+            raise InputError(f"{section}.arms: {error}") from None

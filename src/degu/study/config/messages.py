@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jsonschema import ValidationError
-
-from degu.study.config.schema import Schema, keys_of, kind_of, sources_of
+from degu.study.config.schema import Schema, choices_of, join_key, keys_of, kind_of, sources_of
 from degu.study.config.wording import (
     WORDS,
     as_yaml,
     bounds,
     described,
     did_you_mean,
-    join_key,
     listed,
-    missing_key,
     number_of,
     such_as,
 )
+
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
 
 # Of several errors, the one that explains others goes first: a misspelt key is a missing key too.
 _RANK = ("additionalProperties", "required", "type", "enum", "minItems", "uniqueItems")
 
 
-# Messages
 def relevance(error: ValidationError) -> tuple[int, int, str]:
+    """Sorts the errors of one config: the one to tell a person of comes first."""
     rank = _RANK.index(error.validator) if error.validator in _RANK else len(_RANK)
     return rank, len(error.absolute_path), error.json_path
 
@@ -46,9 +45,14 @@ def explain(error: ValidationError, rules: Schema, schema: Schema) -> str:
         case "type":
             return _wrong_type(key, node, value, nested=len(error.absolute_path) > 1)
         case "enum":
+            choices = choices_of(node)
+            if not choices:
+                return (
+                    f"{key}: {described(value)} is not known, since there are none yet; remove it."
+                )
             return (
-                f"{key}: {described(value)} is not one of {', '.join(node['enum'])}; "
-                f"{did_you_mean(value, node['enum']) or 'write one of these.'}"
+                f"{key}: {described(value)} is not one of {', '.join(choices)}; "
+                f"{did_you_mean(value, choices) or 'write one of these.'}"
             )
         case "pattern":
             allowed = f"{node['pattern-in-words']}{such_as(node)}"
@@ -65,6 +69,13 @@ def explain(error: ValidationError, rules: Schema, schema: Schema) -> str:
             size = "small" if "inimum" in str(error.validator) else "large"
             fitting = f"{WORDS[kind_of(node)]}, {bounds(node)}{such_as(node)}"
             return f"{key}: {as_yaml(value)} is too {size}; write {fitting}."
+
+
+def missing_key(key: str, node: Schema) -> str:
+    """The sentence for a required key that is not there."""
+    examples = node.get("examples") or choices_of(node) or []
+    line = as_yaml({key.rpartition(".")[2]: examples[0]})[1:-1]
+    return f"{key}: is missing; add it, for example `{line}`."
 
 
 def _unknown_key(

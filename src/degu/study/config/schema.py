@@ -1,48 +1,57 @@
-"""The JSON Schema of a config: its sources, defaults and types."""
+"""The JSON Schema of a config, and what it says of a key."""
 
 from __future__ import annotations
 
-import math
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonschema import Draft202012Validator, ValidationError, validators
 
-from degu.study.config.wording import Schema, join_key
+from degu.ingest import SOURCES
 
 PathLike = str | os.PathLike[str]
-
-
-# Schema
-
-
-# Snakemake reads its Snakefile again in every job, and libyaml is ten times faster.
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
+Schema = dict[str, Any]
 
 SCHEMA = Path(__file__).with_name("schema.yaml")
 """The schema of a study's config."""
 
+# Snakemake reads its Snakefile again in every job, and libyaml is ten times faster.
+YamlLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""What YAML is read with, here and in configs."""
+
 
 def load(path: PathLike = SCHEMA) -> Schema:
-    """A schema as it is written."""
+    """A schema as it is written, with the options of every source in ``degu.ingest.SOURCES``."""
+    schema = _read(path)
+    schema["properties"]["data"]["oneOf"] = branches = []
+    for name, source in SOURCES.items():
+        options = _read(source.options)
+        if "targets" in options:
+            schema["properties"]["targets"][f"default-{name}"] = options["targets"]
+        kind = {"description": options["description"], "const": name}
+        branches.append(
+            {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["source", *options.get("required", [])],
+                "properties": {"source": kind, **options["properties"]},
+            }
+        )
+    return schema
+
+
+def _read(path: PathLike) -> Schema:
     with open(path, encoding="utf-8") as stream:
-        return yaml.load(stream, Loader=_LOADER)
-
-
-def _dereference(node: Schema, schema: Schema) -> Schema:
-    if "$ref" not in node:
-        return node
-    return {**schema["$defs"][node["$ref"].rpartition("/")[2]], **node}
+        return yaml.load(stream, Loader=YamlLoader)
 
 
 def sources_of(schema: Schema) -> dict[str, Schema]:
     """The schema of ``data`` for every source."""
-    branches = (_dereference(branch, schema) for branch in schema["properties"]["data"]["oneOf"])
+    branches = schema["properties"]["data"]["oneOf"]
     return {branch["properties"]["source"]["const"]: branch for branch in branches}
 
 
@@ -52,7 +61,8 @@ def resolve(node: Schema, schema: Schema, source: str | None, default: Any = ...
     A ``default`` from above overrides the node's own. Without a known source, of the keys of
     ``data`` only ``source`` remains.
     """
-    node = _dereference(node, schema)
+    if "$ref" in node:
+        node = {**schema["$defs"][node["$ref"].rpartition("/")[2]], **node}
     if "oneOf" in node:
         sources = sources_of(schema)
         unknown: Schema = {"properties": {"source": {"enum": list(sources)}}}
@@ -81,6 +91,23 @@ def keys_of(node: Schema, parent: str = "") -> Iterator[tuple[str, Schema]]:
         yield from keys_of(child, key)
 
 
+def join_key(parent: str, child: str) -> str:
+    """The dotted name of a key below another; the parent of a key at the top is empty."""
+    child = child if re.fullmatch(r"[\w.-]+", child) else repr(child)
+    return f"{parent}.{child}" if parent else child
+
+
+def choices_of(node: Schema) -> list[str] | None:
+    """The names that a key is one of, in the schema or in a registry; None if it takes others.
+
+    A registry is imported here, and so only if a config has the key, or gets it wrong.
+    """
+    if "enum-from" in node:
+        module, _, name = node["enum-from"].partition(":")
+        return list(getattr(import_module(module), name))
+    return node.get("enum")
+
+
 def kind_of(node: Schema) -> str:
     """The JSON type of a node's values that are not null."""
     kinds = node.get("type", "string")
@@ -88,52 +115,5 @@ def kind_of(node: Schema) -> str:
 
 
 def nullable(node: Schema) -> bool:
+    """Whether null is among a node's values."""
     return "null" in node.get("type", "")
-
-
-def fill(value: Any, node: Schema) -> Any:
-    """A copy of a valid value, with the defaults of a resolved node; keys in its order."""
-    if isinstance(value, dict) and "properties" in node:
-        filled = {}
-        for key, child in node["properties"].items():
-            item = value.get(key)
-            if item is None:
-                section = "properties" in child and not nullable(child)
-                item = {} if section else child.get("default")
-            filled[key] = fill(item, child)
-        return filled
-    if isinstance(value, list):
-        return [fill(item, node.get("items", {})) for item in value]
-    return value
-
-
-def plain(value: Any) -> Any:
-    """Nested mappings and sequences as dict and list, every key as text (YAML has others too)."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    return value
-
-
-def _is_number(_: object, value: object) -> bool:
-    return _is_integer(_, value) or (isinstance(value, float) and math.isfinite(value))
-
-
-def _is_integer(_: object, value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _pattern(_: object, pattern: str, value: object, __: Schema) -> Iterator[ValidationError]:
-    # Python's $ would let a line break at the end pass.
-    if isinstance(value, str) and not re.fullmatch(pattern, value):
-        yield ValidationError(f"{value!r} does not match {pattern}")
-
-
-Validator = validators.extend(
-    Draft202012Validator,
-    validators={"pattern": _pattern},
-    type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many(
-        {"number": _is_number, "integer": _is_integer}
-    ),
-)

@@ -9,6 +9,7 @@ from degu.study.config.schema import (
     SCHEMA,
     PathLike,
     Schema,
+    choices_of,
     keys_of,
     kind_of,
     load,
@@ -63,8 +64,9 @@ def _default(node: Schema) -> str:
 
 def _value(node: Schema) -> str:
     """What a key takes, in words."""
-    if "enum" in node:
-        return f"one of {', '.join(f'`{choice}`' for choice in node['enum'])}"
+    choices = choices_of(node)
+    if choices is not None:
+        return f"one of {', '.join(f'`{choice}`' for choice in choices) or '(none yet)'}"
     kind = kind_of(node)
     words = WORDS[kind].removeprefix("a ") + (" or null" if nullable(node) else "")
     items, values = node.get("items", {}), node.get("additionalProperties")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Any
 
 import yaml
 
-Schema = dict[str, Any]
+from degu.study.config.schema import Schema
 
 WORDS = {
     "integer": "a whole number",
@@ -21,15 +19,11 @@ WORDS = {
     "object": "a mapping",
     "boolean": "true or false",
 }
-
-
-def missing_key(key: str, node: Schema) -> str:
-    example = (node.get("examples") or node["enum"])[0]
-    line = as_yaml({key.rpartition(".")[2]: example})[1:-1]
-    return f"{key}: is missing; add it, for example `{line}`."
+"""What a JSON type is called."""
 
 
 def described(value: object) -> str:
+    """A value as a message names it: ``the text '5'``, ``a list``."""
     match value:
         case None:
             return "null"
@@ -48,6 +42,7 @@ def described(value: object) -> str:
 
 
 def such_as(node: Schema) -> str:
+    """``, such as 0.001``: a key's default or its first example; empty without either."""
     example = node.get("default")
     if example is None:
         example = next(iter(node.get("examples", [])), None)
@@ -55,6 +50,7 @@ def such_as(node: Schema) -> str:
 
 
 def did_you_mean(word: object, choices: Iterable[str]) -> str:
+    """A question that names the choice most like a word; empty if none is like it."""
     by_lower = {choice.lower(): choice for choice in choices}
     close = get_close_matches(str(word).lower(), by_lower, n=1)
     return f"did you mean {by_lower[close[0]]}?" if close else ""
@@ -82,12 +78,8 @@ def bounds(node: Schema) -> str:
     return " and ".join(f"{text} {node[key]}" for key, text in words.items() if key in node)
 
 
-def join_key(parent: str, child: str) -> str:
-    child = child if re.fullmatch(r"[\w.-]+", child) else repr(child)
-    return f"{parent}.{child}" if parent else child
-
-
 def listed(items: Iterable[str], conjunction: str) -> str:
+    """``a, b or c``."""
     *most, last = items
     return f"{', '.join(most)} {conjunction} {last}" if most else last
 

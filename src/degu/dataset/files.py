@@ -23,15 +23,12 @@ import numpy as np
 from degu.errors import InputError
 from degu.io.files import MAKE_AGAIN, check_seal, read_npy
 from degu.io.hdf5 import create_hdf5, find_array, open_hdf5, read_array, write_array
+from degu.sweep import SPLITS
 
 _log = logging.getLogger(__name__)
 
 
-SPLITS = ("Train", "Val", "Test")
-
-
 SCHEMA_VERSION = 1
-
 
 # Field of `Split` -> name in the file.
 FIELDS = {

@@ -10,13 +10,13 @@ import pytest
 from conftest import write_small_dataset
 
 from degu.dataset import read_info
-from degu.errors import InputError
-from degu.io.distillation import (
+from degu.dataset.distillation import (
     FILE_NAME,
     read_distillation,
     write_distillation,
     write_subset_sequences,
 )
+from degu.errors import InputError
 
 SIZES = {"Train": 60, "Val": 20, "Test": 25}
 ROWS = np.array([0, 3, 4, 17, 40, 59])

@@ -1,0 +1,67 @@
+"""What a member of a study is trained and scored on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from degu.dataset import read_info, read_split, read_subset
+from degu.dataset.distillation import read_lessons
+from degu.heads import Heads
+from degu.io.files import read_npy
+from degu.study.member import Member
+
+Files = Mapping[str, Any]
+"""Paths by their names in a rule's input, a list where a name stands for several."""
+
+
+class Lessons(NamedTuple):
+    """What a member is trained and validated on, x (N, L, 4) uint8 and y (N, heads)."""
+
+    train: tuple[np.ndarray, np.ndarray]
+    validation: tuple[np.ndarray, np.ndarray]
+    heads: Heads
+    dataset_sha256: str
+
+
+def lessons_of(member: Member, files: Files) -> Lessons:
+    """Read what a member learns: measurements of its subset, or what its ensemble says of it.
+
+    Args:
+        member: who learns.
+        files: ``dataset``, and ``subset`` or ``distillation`` by what its kind learns.
+
+    Raises:
+        InputError: if a file is not whole, or not of this data set, subset or ensemble.
+    """
+    info = read_info(files["dataset"])
+    heads = member.heads(info.targets)
+    if member.kind.learns == "ensemble":
+        assert member.uncertainty is not None
+        pair = read_lessons(files["distillation"], member.uncertainty, info.sha256, **member.arm)
+        train, validation = ((lesson.x, lesson.y) for lesson in pair)
+        return Lessons(train, validation, pair[0].heads, info.sha256)
+    rows = read_subset(files["subset"], files["dataset"], proportion=member.proportion)
+    splits = read_split(files["dataset"], "Train", rows=rows), read_split(files["dataset"], "Val")
+    train, validation = ((split.x, split.y) for split in splits)
+    return Lessons(train, validation, heads, info.sha256)
+
+
+def truth_of(member: Member, files: Files) -> np.ndarray:
+    """What a member's heads should predict of Test, (N, heads), stds as such.
+
+    Args:
+        member: who is scored.
+        files: ``dataset``, and ``std_test`` of a kind that learns from an ensemble.
+
+    Raises:
+        InputError: if a file is not whole, or not of this data set or ensemble.
+    """
+    y = read_split(files["dataset"], "Test", fields=("y",)).y
+    if member.kind.learns != "ensemble":
+        return y
+    label = {**member.arm, "dataset_sha256": read_info(files["dataset"]).sha256}
+    std = read_npy(files["std_test"], shape=y.shape, dtype_kind="f", content="std of Test", **label)
+    return np.concatenate([y, std], axis=-1)

@@ -1,0 +1,261 @@
+"""What rules of models read and go by: files and parameters, as patterns or by wildcards.
+
+Snakemake calls a function among them with the wildcards of a job. What a rule's parameters hold
+decides what a change makes again, so each job is given what it goes by, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from degu.attribution.methods import METHODS
+from degu.io.versions import STAGES
+from degu.metrics import METRICS
+from degu.study.kinds import TEACHER, Kind
+from degu.study.layout import ARMS
+from degu.study.member import Member, label_of
+from degu.study.study import Study, Wildcards
+
+Inputs = dict[str, Any]
+
+
+def subset_sequences(study: Study) -> Callable[[Wildcards], list[str]]:
+    """The copied sequences of a subset; the whole training set needs none."""
+
+    def files(wildcards: Wildcards) -> list[str]:
+        proportion = wildcards["proportion"]
+        return [] if float(proportion) == 1 else [study.layout.subset_sequences(proportion)]
+
+    return files
+
+
+def teacher_files(study: Study, path: Callable[[Member], str]) -> Callable[[Wildcards], list[str]]:
+    """A file of each teacher of an ensemble, members 1 to n."""
+    return lambda wildcards: [path(member) for member in study.teachers(wildcards)]
+
+
+def training_inputs(study: Study, kind: Kind) -> Inputs:
+    """Files that a kind's trainings read, without the model that fine-tuning begins with."""
+    layout, pattern = study.layout, Member.pattern(kind)
+    files: Inputs = {"dataset": layout.dataset}
+    if kind.learns == "assay":
+        return files | {"subset": layout.subset(pattern)}
+    return files | {
+        "subset_sequences": subset_sequences(study),
+        "distillation": layout.distillation(pattern),
+    }
+
+
+def first_training_inputs(study: Study, kind: Kind) -> Inputs:
+    """Files that the first phase of a kind's training reads."""
+    files = training_inputs(study, kind)
+    if kind.needs_teachers:
+        files["teachers"] = teacher_files(study, study.layout.model)
+    return files
+
+
+def training_params(study: Study, kind: Kind, phase: str) -> Inputs:
+    """What a phase of a kind's training goes by."""
+    config = study.config
+
+    def member(wildcards: Wildcards) -> Member:
+        return study.member(kind, wildcards)
+
+    params = {
+        "kind": kind.name,
+        "architecture": config["model"],
+        "seed": lambda wildcards: study.seed(member(wildcards), phase),
+        "compute_threads": config["compute_threads"],
+        "stage": STAGES["train"],
+    }
+    if phase == "finetune":
+        return params | {"training": config[kind.finetuning]}
+    return params | {
+        "architecture_source": study.architecture_source,
+        "training": config[kind.training],
+        "evoaug": study.evoaug if phase == "aug" and "" in kind.trainings else None,
+        "settings": lambda wildcards: dict(kind.settings(config, wildcards)),
+        **{name: value for name, value in kind.fixed(config).items()},
+    }
+
+
+def together(study: Study, kind: Kind) -> list[Member]:
+    """Patterns of the models that one job predicts with (:meth:`.Kind.together`)."""
+    pattern = Member.pattern(kind)
+    return [replace(pattern, member=ix) for ix in kind.together(study.config)]
+
+
+def together_job(study: Study, kind: Kind) -> str:
+    """The name of such a job in logs."""
+    pattern = Member.pattern(kind)
+    return (pattern if kind.of_pool else replace(pattern, member="")).job
+
+
+def prediction_params(study: Study, kind: Kind) -> Inputs:
+    """What a kind's predictions go by."""
+    config = study.config
+    return {
+        "kind": kind.name,
+        "architecture": config["model"],
+        "compute_threads": config["compute_threads"],
+        "stage": STAGES["predict"],
+        **kind.fixed(config),
+    }
+
+
+def prediction_inputs(study: Study, kind: Kind) -> Inputs:
+    """Files that a kind's predictions of the data set read: of each model, all phases."""
+    layout = study.layout
+
+    def models(wildcards: Wildcards) -> list[str]:
+        members = study.together(kind, wildcards)
+        return [layout.model(member, phase) for member in members for phase in member.phases]
+
+    pattern = Member.pattern(kind)
+    return {"dataset": layout.dataset, "subset": layout.subset(pattern), "models": models}
+
+
+def score_inputs(study: Study, kind: Kind) -> Inputs:
+    """Files that a kind's performance tables are made of."""
+    layout, pattern = study.layout, Member.pattern(kind)
+    files: Inputs = {
+        "dataset": layout.dataset,
+        "predictions": [layout.predictions(member) for member in together(study, kind)],
+    }
+    if kind.learns == "ensemble":
+        files["std_test"] = layout.ensemble_std(pattern, "Test")
+    return files
+
+
+def final_models(study: Study, kind: Kind) -> Callable[[Wildcards], list[str]]:
+    """The models that are the members of a job."""
+    return lambda wildcards: [study.layout.model(m) for m in study.together(kind, wildcards)]
+
+
+def score_params(kind: Kind | None = None) -> Inputs:
+    """What performance tables go by, of a kind of model or of ensembles."""
+    own = {} if kind is None else {"kind": kind.name}
+    return {**own, "metrics": list(METRICS), "stage": STAGES["score"]}
+
+
+# Shifted sequences
+
+
+def arm_members(study: Study, wildcards: Wildcards) -> tuple[list[Member], list[Member]]:
+    """The teachers of an arm, and its other models."""
+    arm = study.arm(wildcards)
+    others = [kind for kind in study.kinds if kind is not TEACHER]
+    return study.members([arm], [TEACHER]), study.members([arm], others)
+
+
+def shift_inputs(study: Study) -> Callable[[Wildcards], Inputs]:
+    """What an arm's models say of shifted sequences and of the test set, for ``unpack``."""
+    layout = study.layout
+
+    def files(wildcards: Wildcards) -> Inputs:
+        teachers, others = arm_members(study, wildcards)
+        return {
+            "sequences": layout.shift,
+            "ensemble": layout.shift_ensemble(study.arm(wildcards)),
+            "teachers_test": [layout.predictions(member) for member in teachers],
+            "teachers": [layout.shift_predictions(member) for member in teachers],
+            "students_test": [layout.predictions(member) for member in others],
+            "students": [layout.shift_predictions(member) for member in others],
+        }
+
+    return files
+
+
+def shift_params(study: Study) -> Inputs:
+    """Who the files of :func:`shift_inputs` belong to."""
+    return {
+        "arm": lambda wildcards: label_of(study.arm(wildcards)),
+        "teachers": lambda wildcards: [m.identity for m in arm_members(study, wildcards)[0]],
+        "students": lambda wildcards: [m.identity for m in arm_members(study, wildcards)[1]],
+    }
+
+
+# Attribution
+
+
+def attribution_params(study: Study, kind: Kind) -> Inputs:
+    """What a kind's attribution maps go by, and no more than their method needs."""
+    section = study.config["attribution"]
+    return {
+        "kind": kind.name,
+        "architecture": study.config["model"],
+        "settings": lambda wildcards: METHODS[wildcards["method"]].settings_of(section),
+        "compute_threads": study.config["compute_threads"],
+        "stage": STAGES["attribute"],
+    }
+
+
+def _maps(study: Study, members: list[Member]) -> list[str]:
+    return [study.layout.maps(m, method) for m in members for method in study.methods]
+
+
+def _identities(study: Study, members: list[Member]) -> list[dict[str, Any]]:
+    return [{**m.identity, "method": method} for m in members for method in study.methods]
+
+
+def _pool(study: Study, wildcards: Wildcards) -> list[Member]:
+    """Explained teachers of a pool, or of these the one that is named."""
+    teachers = study.pool_explained(wildcards)
+    named = dict(wildcards.items()).get("ix")
+    return [teacher for teacher in teachers if named in (None, str(teacher.member))]
+
+
+def pool_maps(study: Study) -> Callable[[Wildcards], list[str]]:
+    """Maps of the teachers of a pool, or of the one that is named, by every method."""
+    return lambda wildcards: _maps(study, _pool(study, wildcards))
+
+
+def pool_map_identities(study: Study) -> Callable[[Wildcards], list[dict[str, Any]]]:
+    """Who the files of :func:`pool_maps` belong to."""
+    return lambda wildcards: _identities(study, _pool(study, wildcards))
+
+
+def explained(study: Study, wildcards: Wildcards) -> tuple[list[Member], list[Member]]:
+    """The teachers of an arm, and its other models that have maps."""
+    teachers, others = arm_members(study, wildcards)
+    return teachers, [member for member in others if member.kind.maps_folder]
+
+
+def comparison_inputs(study: Study) -> Callable[[Wildcards], Inputs]:
+    """Maps of an arm's models, for ``unpack``."""
+
+    def files(wildcards: Wildcards) -> Inputs:
+        teachers, students = explained(study, wildcards)
+        return {
+            "sequences": study.layout.attribution_sequences,
+            "teachers": _maps(study, teachers),
+            "students": _maps(study, students),
+        }
+
+    return files
+
+
+def comparison_params(study: Study) -> Inputs:
+    """Who the files of :func:`comparison_inputs` belong to."""
+    return {
+        "arm": lambda wildcards: label_of(study.arm(wildcards)),
+        "teachers": lambda wildcards: _identities(study, explained(study, wildcards)[0]),
+        "students": lambda wildcards: _identities(study, explained(study, wildcards)[1]),
+        "stage": STAGES["attribution analysis"],
+    }
+
+
+def comparison_outputs(study: Study) -> list[str]:
+    """Files of an arm's students that need the maps of all of them, or of the teachers."""
+    # The same for every arm, but for its wildcards.
+    arm = study.attribution_arms[:1]
+    explained = [m for m in study.explained(arm) if not m.kind.of_pool]
+    wildcards: dict[str, Any] = dict(ARMS.wildcards)
+    anywhere = [replace(m, **wildcards) for m in explained]
+    files = [path for member in anywhere for path in study.sibling_maps(member)]
+    for member in anywhere:
+        for method in study.methods:
+            files += study.layout.map_distances(member, method)
+    return list(dict.fromkeys(files))
