@@ -26,8 +26,9 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
+# The logger comes first, since its option takes all words up to the next one.
 run: $(STAMP)
-	$(BIN)/snakemake --cores $(CORES) $(ARGS)
+	$(BIN)/snakemake --logger degu --cores $(CORES) $(ARGS)
 
 report: $(STAMP)
 	$(BIN)/snakemake --cores $(CORES) --report report.html $(ARGS)

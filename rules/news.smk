@@ -26,5 +26,7 @@ rule status:
         arms=parts.status_of(STUDY),
         results=FILES.results,
         pilot=PILOT,
+        study=config["dataset"],
+        besides=sorted(NEWS),
     script:
         "../workflow/scripts/status.py"

@@ -11,8 +11,8 @@ import pytest
 from conftest import run_python
 
 from degu.ops import notify
+from degu.ops.events import Job, Run
 from degu.ops.notify import VARIABLE, notify_slack, redacted, report_run, run_message
-from degu.ops.runlog import FailedJob, RunSummary
 
 SECRET = "/services/T0FAKE/B0FAKE/qN7notARealOne"
 
@@ -68,21 +68,30 @@ def warning(capfd):
     return err
 
 
+def failed(rule, log, **wildcards):
+    return Job(rule, wildcards, (str(log),), state="failed")
+
+
+def run_of(done, total, jobs=(), seconds=None, **values):
+    """A run with so many jobs done, and those jobs besides."""
+    jobs = (Job("ingest", state="done"),) * done + tuple(jobs)
+    last = None if seconds is None else 1000 + seconds
+    return Run(jobs, total, began=1000, last=last, **values)
+
+
 def failed_run(folder, lines):
     log = folder / "job.log"
     log.write_text("\n".join(lines) + "\n")
-    return RunSummary(
-        5, 9, (FailedJob("train_teacher", "augmentation=standard, ix=3", (str(log),)),)
-    )
+    return run_of(5, 9, [failed("train_teacher", log, augmentation="standard", ix="3")])
 
 
 def test_message_of_a_success():
-    text = run_message("my_assay", True, RunSummary(40, 40, (), 7983))
+    text = run_message("my_assay", True, run_of(40, 40, seconds=7983))
     assert text == ":white_check_mark: *my_assay* has finished after 2 h 13 min: 40 of 40 jobs done"
 
 
 def test_message_of_a_run_that_was_stopped():
-    text = run_message("my_assay", False, RunSummary(3, 40, (), 61, stopped=True))
+    text = run_message("my_assay", False, run_of(3, 40, seconds=61, stopped=True))
     assert text == ":x: *my_assay* was stopped after 1 min 1 s: 3 of 40 jobs done"
 
 
@@ -104,8 +113,8 @@ def test_text_of_a_log_stays_within_its_block(tmp_path):
 def test_length_is_limited(tmp_path):
     log = tmp_path / "long.log"
     log.write_text(("<&" * 5000 + "\n") * 40 + "x" * 300 + "\nerror: the end.\n")
-    jobs = tuple(FailedJob("rule", f"ix={i}" * 100, (str(log),)) for i in range(20))
-    text = run_message("a", False, RunSummary(0, 20, jobs, 1))
+    jobs = [failed("rule", log, ix=f"{i}" * 300) for i in range(20)]
+    text = run_message("a", False, run_of(0, 20, jobs, 1))
     assert len(text) < 4000
     assert text.count("error: the end.") == 3
     assert text.endswith("and 17 more (rule)")
@@ -116,8 +125,8 @@ def test_jobs_whose_log_says_why_come_first(tmp_path):
     for name, text in {"lost": "", "guilty": "error: no room.\n"}.items():
         logs[name] = tmp_path / name
         logs[name].write_text(text)
-    jobs = tuple(FailedJob(name, "", (str(path),)) for name, path in logs.items())
-    text = run_message("a", False, RunSummary(0, 2, jobs))
+    jobs = [failed(name, path) for name, path in logs.items()]
+    text = run_message("a", False, run_of(0, 2, jobs))
     assert text.index("*guilty*") < text.index("*lost*")
 
 
@@ -168,7 +177,7 @@ def test_nothing_happens_without_an_address(value, monkeypatch, capfd):
     if value is not None:
         monkeypatch.setenv(VARIABLE, value)
     monkeypatch.setattr(notify, "_post", None)
-    assert report_run("a", succeeded=True, log="no.log") == RunSummary()
+    assert report_run("a", succeeded=True, log="no.log") == Run()
     assert capfd.readouterr() == ("", "")
 
 
@@ -323,8 +332,10 @@ def test_a_fault_of_this_module_is_a_line(webhook, monkeypatch, capfd):
 
 
 SNAKEFILE = """
-from degu.ops import notify
-from degu.ops import runlog
+from snakemake.logging import logger
+from degu.ops import events, notify
+
+events.record_events(logger, "my_assay")
 
 rule all:
     input: "a.txt"
@@ -336,7 +347,7 @@ rule fail:
 
 onerror:
     summary = notify.report_run("my_assay", succeeded=False, log=log)
-    print(*runlog.failure_lines(summary.failed), sep="\\n")
+    print(*events.failure_lines(summary.failed), sep="\\n")
 """
 
 

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -10,20 +11,22 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from degu.ops.events import Job, Run
 from degu.ops.progress import (
     Times,
     Training,
     at_once,
-    duration,
+    jobs_of,
     plan,
     plan_text,
+    proportion_of,
     read_benchmarks,
+    run_text,
     status,
     status_text,
     times_of,
     training_of,
 )
-from degu.ops.runlog import proportion_of
 
 
 def write_benchmark(folder, name, seconds, finished=0.0, rss="512.5"):
@@ -283,16 +286,45 @@ def test_status_is_the_sum_of_what_is_there(tmp_path, monkeypatch):
     assert status_text(status(arms, times), 1, times).endswith("\nEverything is there.")
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "0 s"),
-        (59.6, "1 min"),
-        (61, "1 min 1 s"),
-        (7983, "2 h 13 min"),
-        (90000, "1 d 1 h"),
-        (86405, "1 d"),
-    ],
-)
-def test_duration(seconds, text):
-    assert duration(seconds) == text
+def test_jobs_of_a_run():
+    known = {"slurm_partition": "long", "gpu": 1, "runtime": 30}
+    jobs = (
+        Job("train_teacher", {"proportion": "0.25"}, output=("a",), threads=2, resources=known),
+        Job("ingest", output=("b",), resources={"runtime": "<TBD>", "slurm_partition": ""}),
+        Job("all"),
+    )
+    expected = pd.DataFrame(
+        {
+            "rule": ["train_teacher", "ingest"],
+            "proportion": [0.25, 1.0],
+            "partition": ["long", ""],
+            "gpu": [1.0, 0.0],
+            "threads": [2, 1],
+            "runtime": [30, np.nan],
+        }
+    )
+    pd.testing.assert_frame_equal(jobs_of(Run(jobs)), expected, check_dtype=False)
+    assert list(jobs_of(Run()).columns) == list(expected.columns)
+
+
+def test_text_of_a_run(tmp_path):
+    log = tmp_path / "3.log"
+    log.write_text("error: no room.\n")
+    jobs = (
+        Job("ingest", state="done", ended=130),
+        Job("train_teacher", {"ix": "3"}, (str(log),), state="failed", ended=160),
+        *(Job("train_teacher", {"ix": str(ix)}, began=400) for ix in range(7)),
+    )
+    run = Run(jobs, 20, began=100, last=400, over=False)
+    assert run_text(run, now=460).splitlines() == [
+        "A run goes on since 6 min: 1 of 20 jobs done, 1 failed.",
+        *(f"running: train_teacher (ix={ix}), for 1 min" for ix in range(5)),
+        "and 2 more",
+        f"train_teacher (ix=3): error: no room. (log: {log})",
+    ]
+    assert "submitted: train_teacher" in run_text(replace(run, remote=True), now=460)
+    ended = Run(jobs[:1], 20, began=100, last=130)
+    assert run_text(ended) == "The last run has ended after 30 s: 1 of 20 jobs done."
+    stopped = replace(ended, stopped=True)
+    assert run_text(stopped) == "The last run was stopped after 30 s: 1 of 20 jobs done."
+    assert run_text(None) == run_text(Run()) == "No run of this study is known here."

@@ -1,10 +1,12 @@
 """News of a study: what it needs, how far it is, how it has ended."""
 
 import json
+import re
 import shutil
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
+import pandas as pd
 import pytest
 from snakemake_runs import run_snakemake
 from tiny_study import CONFIG, changed
@@ -40,6 +42,10 @@ def test_status_counts_what_is_there(folder, tmp_path):
     ((_, _, left, _),) = rows_of(done.stdout, "all")
     assert left == "3"
     assert " left, with " in done.stdout
+    # Of the run that made the study, and not of this one.
+    assert re.search(
+        r"^The last run has ended after .+: (\d+) of \1 jobs done\.$", done.stdout, re.M
+    )
     assert "Finished:" not in done.stdout
 
 
@@ -113,8 +119,16 @@ def test_a_finished_run_tells_slack_once_and_news_never(folder, tmp_path, webhoo
     monkeypatch.setenv("SLACK_WEBHOOK_URL", address)
     shutil.copytree(folder, tmp_path / "copy", symlinks=True)
     (tmp_path / "copy/results/tiny/summary.csv").unlink()
-    run_snakemake(tmp_path / "copy", CONFIG, "--until", "summarize")
+    done = run_snakemake(tmp_path / "copy", CONFIG, "--until", "summarize")
     (message,) = messages
-    assert "*tiny* has finished" in message["text"]
+    assert re.search(
+        r"^\S+ \*tiny\* has finished after .+: (\d+) of \1 jobs done$", message["text"]
+    )
+    # The end of the run shows what the summary says.
+    summary = pd.read_csv(tmp_path / "copy/results/tiny/summary.csv")
+    of_ensemble = (summary["role"] == "ensemble") & (summary["metric"] == "Pearson")
+    largest = summary[of_ensemble & (summary["size"] == 4) & summary["shift"].isna()]
+    (shown,) = rows_of(done.stdout, "  ensemble of 4")
+    assert shown[: len(largest)] == [f"{value:.3f}" for value in largest["value"]]
     run_snakemake(tmp_path / "copy", CONFIG, "--quiet", "all", "--", "status")
     assert len(messages) == 1

@@ -1,13 +1,15 @@
-"""Print what of each arm is done, is being trained and is left, and how long that will take."""
+"""Print what of each arm is done, is being trained and is left, and how the latest run goes."""
 
 from pathlib import Path
 
-from degu.ops.progress import at_once, read_benchmarks, status, status_text, times_of
+from degu.ops.events import latest_run
+from degu.ops.progress import at_once, read_benchmarks, run_text, status, status_text, times_of
 
 params = snakemake.params
 times, rests_on = times_of(params.results, params.pilot)
 jobs_at_once = at_once(read_benchmarks(f"{params.results}/benchmarks"))
 table = status_text(status(params.arms, times), jobs_at_once, times)
-text = f"{table}\n\n{rests_on}\n"
+run = latest_run(".snakemake/log", params.study, besides=frozenset(params.besides))
+text = f"{table}\n\n{run_text(run)}\n{rests_on}\n"
 Path(snakemake.log[0]).write_text(text)
 print(text, end="")

@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from urllib.error import URLError
 from urllib.parse import urlsplit
 
-from degu.ops.progress import duration
-from degu.ops.runlog import FailedJob, RunSummary, last_sentence, log_tail, read_run_log
+from degu.ops.events import FULL_LOG, Job, Run, duration, events_file, read_run
+from degu.ops.joblog import last_sentence, log_tail
 
 VARIABLE = "SLACK_WEBHOOK_URL"
 
@@ -61,7 +61,7 @@ def _address() -> str:
     return (os.environ.get(VARIABLE) or _hidden).strip()
 
 
-def report_run(study: str, *, succeeded: bool, log: str | Sequence[str] = ()) -> RunSummary:
+def report_run(study: str, *, succeeded: bool, log: str | Sequence[str] = ()) -> Run:
     """Tell Slack how a run of Snakemake has ended, if ``SLACK_WEBHOOK_URL`` is set.
 
     For the Snakefile's ``onsuccess`` and ``onerror``. Never raises, and takes at most
@@ -73,34 +73,35 @@ def report_run(study: str, *, succeeded: bool, log: str | Sequence[str] = ()) ->
         log: Snakemake's ``log`` of the handler: the path of the run's log, or a list with it.
 
     Returns:
-        What the run's log says.
+        What the events beside the run's log say.
     """
     logs = [log] if isinstance(log, str) else list(log)
-    summary = read_run_log(logs[0]) if logs else RunSummary()
+    full = next((path for path in logs if path.endswith(FULL_LOG)), None)
+    run = read_run(events_file(full), over=True) if full else Run()
     try:
-        notify_slack(run_message(study, succeeded, summary))
+        notify_slack(run_message(study, succeeded, run))
     except Exception as error:  # the run's outcome must not depend on a message about it
         _warn(type(error).__name__)
-    return summary
+    return run
 
 
-def run_message(study: str, succeeded: bool, summary: RunSummary) -> str:
+def run_message(study: str, succeeded: bool, run: Run) -> str:
     """The message about a run, in Slack's mark-up, without anything secret.
 
     The first failed jobs come with the tail of their logs, those first whose log says what went
     wrong: a group's other jobs fail with it.
     """
     head = f"{':white_check_mark:' if succeeded else ':x:'} *{_escape(study)}* "
-    head += "has finished" if succeeded else "was stopped" if summary.stopped else "has failed"
-    if summary.seconds is not None:
-        head += f" after {duration(summary.seconds)}"
+    head += "has finished" if succeeded else "was stopped" if run.stopped else "has failed"
+    if run.seconds is not None:
+        head += f" after {duration(run.seconds)}"
     counts = []
-    if summary.total is not None:
-        counts.append(f"{summary.done:,} of {summary.total:,} jobs done")
-    if summary.failed:
-        counts.append(f"{len(summary.failed):,} failed")
+    if run.total is not None:
+        counts.append(f"{run.done:,} of {run.total:,} jobs done")
+    if run.failed:
+        counts.append(f"{len(run.failed):,} failed")
     parts = [": ".join(filter(None, (head, ", ".join(counts))))]
-    failed = sorted(summary.failed, key=lambda job: not (job.log and last_sentence(job.log)))
+    failed = sorted(run.failed, key=lambda job: not (job.log and last_sentence(job.log)))
     parts += [_about(job) for job in failed[:SHOWN_JOBS]]
     if len(failed) > SHOWN_JOBS:
         rules = sorted({job.rule for job in failed[SHOWN_JOBS:]})
@@ -109,10 +110,10 @@ def run_message(study: str, succeeded: bool, summary: RunSummary) -> str:
     return "\n".join(parts)
 
 
-def _about(job: FailedJob) -> str:
+def _about(job: Job) -> str:
     title = f"*{_escape(job.rule)}*"
     if job.wildcards:
-        title += f" ({_escape(_shortened(redacted(job.wildcards)))})"
+        title += f" ({_escape(_shortened(redacted(job.identity)))})"
     if job.log is None:
         return title
     title += f", log {_escape(_shortened(redacted(job.log)))}"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -17,10 +17,28 @@ from pathlib import Path
 import h5py
 import pandas as pd
 
-from degu.ops.runlog import proportion_of
+from degu.ops.events import Run, duration, failure_lines, is_locked, number_of
 
 # What a rule's time is taken from where a pilot never ran it: the same with these in place.
 _LIKE = (("_evoaug", ""), ("dynamic_student", "student"), ("student", "teacher"))
+
+
+_PROPORTION = re.compile(r"(?:^|/)(?:standard_|evoaug_|downsample_)([0-9.e-]+)(?=_|/|$)")
+
+
+#: Jobs of a run that are shown by name.
+SHOWN_JOBS = 5
+
+
+def proportion_of(name: str) -> float:
+    """The proportion of the training set that the name of a job or the path of a file holds.
+
+    1 where there is none.
+    """
+    found = _PROPORTION.search(name)
+    with suppress(ValueError):
+        return float(found[1]) if found and float(found[1]) > 0 else 1.0
+    return 1.0
 
 
 def read_benchmarks(folder: str | os.PathLike[str]) -> pd.DataFrame:
@@ -186,11 +204,34 @@ def _epochs(results: str | os.PathLike[str]) -> str:
     return f" (trainings of {mean:.1f} epochs on average, {max(epochs)} at most)"
 
 
+def jobs_of(run: Run) -> pd.DataFrame:
+    """The jobs of a run, or of a dry run, without those that make no file (``all``).
+
+    Returns:
+        Columns ``rule``, ``proportion``, ``partition`` (blank without one), ``gpu``, ``threads``
+        and ``runtime`` (the limit in minutes, NaN without one), a row a job.
+    """
+    rows = [
+        {
+            "rule": job.rule,
+            "proportion": proportion_of(f"downsample_{job.wildcards.get('proportion', 1)}"),
+            "partition": str(job.resources.get("slurm_partition", "")),
+            "gpu": number_of(job.resources, "gpu", 0),
+            "threads": job.threads,
+            "runtime": number_of(job.resources, "runtime", float("nan")),
+        }
+        for job in run.jobs
+        if job.output
+    ]
+    columns = ["rule", "proportion", "partition", "gpu", "threads", "runtime"]
+    return pd.DataFrame(rows, columns=columns)
+
+
 def plan(jobs: pd.DataFrame, times: Times) -> pd.DataFrame:
     """What a study needs, a row a rule.
 
     Args:
-        jobs: of :func:`read_jobs`.
+        jobs: of :func:`jobs_of`.
         times: of a pilot.
 
     Returns:
@@ -311,12 +352,12 @@ class Training:
 def training_of(model: str | os.PathLike[str]) -> Training | None:
     """The state of the training that makes a model file; None if none has begun.
 
-    The lock is only looked at: one that is held shared for this moment, and never created.
+    The lock is only looked at, and never created.
     """
     model = Path(model)
     checkpoint = model.parent / ".checkpoints" / model.name
     lock = Path(f"{checkpoint}.lock")
-    running = _is_locked(lock)
+    running = is_locked(lock)
     epochs = None
     # Whatever h5py makes of a damaged file, or of one that is replaced just now.
     with suppress(Exception), h5py.File(checkpoint, "r") as file:
@@ -327,22 +368,6 @@ def training_of(model: str | os.PathLike[str]) -> Training | None:
     with suppress(OSError):
         since = Path(f"{checkpoint}.owner").stat().st_mtime
     return Training(running, since if running else None, epochs)
-
-
-def _is_locked(path: Path) -> bool:
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # a file system without locks
-        return False
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def status(
@@ -431,13 +456,32 @@ def status_text(table: pd.DataFrame, at_once: float, times: Times) -> str:
     return "\n".join(lines)
 
 
-def duration(seconds: float) -> str:
-    """A duration in its two largest units: ``2 h 13 min``, ``8 s``."""
-    whole = round(seconds)
-    parts = []
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
-        n, whole = divmod(whole, size)
-        parts.append((n, unit))
-    first = next((i for i, (n, _) in enumerate(parts) if n), len(parts) - 1)
-    shown = [parts[first], *((n, unit) for n, unit in parts[first + 1 : first + 2] if n)]
-    return " ".join(f"{n} {unit}" for n, unit in shown)
+def run_text(run: Run | None, now: float | None = None) -> str:
+    """A study's latest run for reading: how far it is, what runs, what failed and why.
+
+    Args:
+        run: of :func:`degu.ops.events.latest_run`.
+        now: seconds since 1970; None asks the clock.
+    """
+    if run is None or run.began is None or run.total is None:
+        return "No run of this study is known here."
+    now = time.time() if now is None else now
+    counts = [f"{run.done:,} of {run.total:,} jobs done"]
+    if run.failed:
+        counts.append(f"{len(run.failed):,} failed")
+    if run.over:
+        ended = "was stopped" if run.stopped else "has ended"
+        head = f"The last run {ended}"
+        if run.seconds is not None:
+            head += f" after {duration(run.seconds)}"
+    else:
+        head = f"A run goes on since {duration(max(now - run.began, 0.0))}"
+    lines = [f"{head}: {', '.join(counts)}."]
+    running = run.of("running")
+    verb = "submitted" if run.remote else "running"
+    for job in running[:SHOWN_JOBS]:
+        since = now if job.began is None else job.began
+        lines.append(f"{verb}: {job}, for {duration(max(now - since, 0.0))}")
+    if len(running) > SHOWN_JOBS:
+        lines.append(f"and {len(running) - SHOWN_JOBS:,} more")
+    return "\n".join(lines + failure_lines(run.failed))
