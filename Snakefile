@@ -24,8 +24,8 @@ include: "rules/attribution.smk"
 include: "rules/attribution_tables.smk"
 include: "rules/summary.smk"
 include: "rules/figures.smk"
-include: "rules/jobs.smk"
 include: "rules/news.smk"
+include: "rules/jobs.smk"
 
 
 # What a person may ask for.

@@ -75,7 +75,7 @@ def kind_of(rule: str) -> str:
     """The stage whose ``resources`` of the config a rule has: train, predict or light."""
     if rule.startswith(("train_", "finetune_")):
         return "train"
-    if rule in ("attribute", "attribute_student") or rule.startswith("predict_"):
+    if rule.startswith(("attribute_", "predict_")):
         return "predict"
     return "light"
 
