@@ -15,6 +15,7 @@ from tiny_study import CONFIG
 from degu.io.files import write_csv
 from degu.io.summary import tidy
 from degu.plots.catalogue import FIGURES, Figure, registered
+from degu.plots.series import SERIES, register, series_name
 from degu.study import figures, parts
 from degu.study.config import validate
 from degu.study.kinds import STUDENT
@@ -136,16 +137,25 @@ def test_what_figures_go_by(tiny):
     assert variants == [("std", None), ("std", "evoaug_append")]
 
 
-def test_models_without_a_look_get_one(tiny):
-    kinds = (
-        replace(STUDENT, name="mc_dropout", role="mc_dropout", choices=lambda config: ({},)),
-        replace(STUDENT, name="dummy", role="dummy"),
-    )
+def test_jobs_are_told_of_series_that_are_not_built_in(tiny):
+    """Also where this process knows them already: the one that draws may not."""
+    dropout = replace(STUDENT, name="mc_dropout", role="mc_dropout", label="MC dropout")
+    dropout = replace(dropout, choices=lambda config: ({},))
+    kinds = (dropout, replace(STUDENT, name="dummy", role="dummy", label=None))
     study = replace(tiny, kinds=(*tiny.kinds, *kinds))
-    assert figures.looks(study) == [
-        {"role": "mc_dropout", "uncertainty": "", "label": "mc dropout"},
-        {"role": "dummy", "uncertainty": "std", "label": "dummy std"},
+    expected = [
+        {"role": "mc_dropout", "uncertainty": "", "label": "MC dropout"},
+        {"role": "dummy", "uncertainty": "std", "label": "dummy (std)"},
     ]
+    assert figures.looks(tiny) == []
+    assert figures.looks(study) == expected
+    try:
+        for own in expected:
+            register(**own)
+        assert figures.looks(study) == expected
+    finally:
+        for own in expected:
+            SERIES.pop(series_name(own["role"], own["uncertainty"]), None)
 
 
 DUMMIES = [

@@ -95,6 +95,9 @@ register(
     line="-.",
 )
 
+BUILT_IN = frozenset(SERIES)
+"""Series that every process knows; of others each job is told."""
+
 
 def look(series: str) -> Look:
     """How a series is drawn.

@@ -9,7 +9,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from degu.plots.catalogue import FIGURES, Figure
-from degu.plots.series import SERIES, series_name
+from degu.plots.series import BUILT_IN, series_name
 from degu.study.inputs import explained, shift_inputs, shift_params
 from degu.study.layout import ARMS
 from degu.sweep import Arm
@@ -127,17 +127,19 @@ def _setting(config: Mapping[str, Any], key: str) -> Any:
 
 
 def looks(study: Study) -> list[dict[str, str]]:
-    """Series of a study's models that have no look yet: arguments of
-    :func:`degu.plots.series.register`, each with its role as the label."""
-    missing = {}
+    """Series of a study's models that are not built in, for :func:`degu.plots.series.register`.
+
+    The process that draws does not know the kinds of model, so that it is told by parameters.
+    """
+    found = {}
     for kind in study.kinds:
         for choice in kind.choices(study.config):
-            kinds = {**kind.fixed(study.config), **choice}
-            own = {"role": kind.role, "uncertainty": kinds.get("uncertainty", "")}
-            name = series_name(**own)
-            if name not in SERIES:
-                missing[name] = {**own, "label": name.replace("_", " ")}
-    return list(missing.values())
+            uncertainty = {**kind.fixed(study.config), **choice}.get("uncertainty", "")
+            name = series_name(kind.role, uncertainty)
+            if name not in BUILT_IN:
+                label = (kind.label or kind.role) + (f" ({uncertainty})" if uncertainty else "")
+                found[name] = {"role": kind.role, "uncertainty": uncertainty, "label": label}
+    return list(found.values())
 
 
 def files(study: Study, part: str) -> list[str]:
