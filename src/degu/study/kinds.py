@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, Literal
 
@@ -67,15 +67,12 @@ class Kind:
     maps_folder: str | None = None
     training: str = "training"
     finetuning: str = "finetuning"
-    phases: Mapping[str, tuple[str, ...]] = None  # type: ignore[assignment]
+    phases: Mapping[str, tuple[str, ...]] = field(
+        default_factory=lambda: {"standard": ("",), "evoaug": ("aug", "finetune")}, hash=False
+    )
     trainer: str = "degu.jobs.train:train_plain"
     needs_teachers: bool = False
     settings: Callable[[Config, Mapping[str, str]], Mapping[str, Any]] = lambda config, w: {}
-
-    def __post_init__(self) -> None:
-        if self.phases is None:
-            both = {"standard": ("",), "evoaug": ("aug", "finetune")}
-            object.__setattr__(self, "phases", both)
 
     @property
     def of_pool(self) -> bool:
