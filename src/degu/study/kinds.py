@@ -19,9 +19,6 @@ from degu.sweep import Arm, Variant, choose_arms
 Config = Mapping[str, Any]
 Choices = Sequence[Mapping[str, str]]
 
-PHASES = ("", "aug", "finetune")
-"""Phases of a training, as suffixes of its files: the only one, or before and after fine-tuning."""
-
 
 @dataclass(frozen=True)
 class Kind:
