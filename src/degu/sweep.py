@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import product
 from typing import Any, Self
 
@@ -36,6 +36,17 @@ class Arm:
     augmentation: str
     proportion: float
     size: int
+
+    @classmethod
+    def of(cls, wildcards: Mapping[str, str]) -> Self:
+        """The arm that a path's wildcards name."""
+        own = {name: wildcards[name] for name in ("augmentation", "proportion", "size")}
+        return cls(own["augmentation"], float(own["proportion"]), int(own["size"]))
+
+    @property
+    def label(self) -> dict[str, Any]:
+        """Its fields, as files of its ensemble are labelled."""
+        return asdict(self)
 
     @property
     def pool(self) -> tuple[str, float]:

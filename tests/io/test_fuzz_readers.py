@@ -35,7 +35,7 @@ from degu.dataset.distillation import read_lessons, write_distillation
 from degu.errors import DeguError
 from degu.heads import Heads
 from degu.ingest import deepstarr, hdf5, table
-from degu.io.card import Card, member_identity
+from degu.io.card import Card
 from degu.io.files import read_npy, write_csv, write_npy
 from degu.io.predictions import read_predictions, write_predictions
 from degu.io.summary import performance_rows, tidy, tidy_rows
@@ -89,7 +89,11 @@ def formats(tmp_path_factory) -> dict[str, Format]:
         return rng.normal(size=(n, columns)).astype(np.float32)
 
     card = Card(
-        **member_identity("teacher", augmentation="standard", proportion="1", ix="1"),
+        role="teacher",
+        augmentation="standard",
+        proportion=1.0,
+        size=None,
+        member=1,
         heads=Heads(TARGETS),
         architecture="deepstarr",
         seed=7,

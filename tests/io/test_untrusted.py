@@ -16,7 +16,7 @@ from degu.dataset.distillation import read_distillation, write_distillation
 from degu.errors import InputError
 from degu.heads import Heads
 from degu.ingest import hdf5
-from degu.io.card import Card, member_identity
+from degu.io.card import Card
 from degu.io.files import read_npy
 from degu.io.hdf5 import open_hdf5
 from degu.models.files import load_model, save_model
@@ -45,7 +45,11 @@ def write_model(tmp_path):
         inputs = keras.Input((8, 4))
         outputs = keras.layers.Dense(1)(keras.layers.Flatten(name="flatten")(inputs))
         card = Card(
-            **member_identity("teacher", augmentation="standard", proportion="1", ix="1"),
+            role="teacher",
+            augmentation="standard",
+            proportion=1.0,
+            size=None,
+            member=1,
             heads=Heads(("Dev",)),
             architecture="deepstarr",
             seed=1,

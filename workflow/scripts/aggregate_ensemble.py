@@ -1,14 +1,14 @@
 """Mean and population std of the first n members."""
 
 from degu.dataset import read_info
-from degu.io.card import arm_identity
 from degu.io.files import write_npy
 from degu.io.predictions import read_ensemble
 from degu.ops.runtime import job_log
+from degu.sweep import Arm
 from degu.uncertainty import ensemble_mean, uncertainty_std
 
 with job_log(snakemake.log[0]):
-    arm = arm_identity(**dict(snakemake.wildcards.items()))
+    arm = Arm.of(snakemake.wildcards).label
     label = {**arm, "dataset_sha256": read_info(snakemake.input.dataset).sha256}
     predictions, _ = read_ensemble(
         snakemake.input.predictions, role="teacher", **{**label, "size": None}

@@ -2,13 +2,13 @@
 
 from degu.dataset import read_info, read_subset
 from degu.dataset.distillation import write_distillation
-from degu.io.card import arm_identity
 from degu.io.files import read_npy
 from degu.ops.runtime import job_log
+from degu.sweep import Arm
 
 with job_log(snakemake.log[0]):
     files = snakemake.input
-    arm = arm_identity(**dict(snakemake.wildcards.items()))
+    arm = Arm.of(snakemake.wildcards).label
     label = {**arm, "dataset_sha256": read_info(files.dataset).sha256}
     write_distillation(
         snakemake.output.distillation,

@@ -105,32 +105,3 @@ class Card:
                     f"{path} has {name} {got!r}, where {wanted!r} is needed; delete the file and "
                     "let the workflow make it again."
                 )
-
-
-def arm_identity(augmentation: str, proportion: str, size: str, **_: str) -> dict[str, Any]:
-    """An arm, as its files are labelled, from the wildcards of a path."""
-    return {
-        "augmentation": augmentation,
-        "proportion": float(proportion),
-        "size": int(size),
-    }
-
-
-def member_identity(
-    role: str,
-    augmentation: str,
-    proportion: str,
-    ix: str,
-    size: str | None = None,
-    variant: str | None = None,
-    **_: str,
-) -> dict[str, Any]:
-    """Fields of a card from the wildcards of a member's path."""
-    return {
-        "role": role,
-        "augmentation": augmentation,
-        "proportion": float(proportion),
-        "size": None if size is None else int(size),
-        "member": int(ix),
-        "variant": variant,
-    }

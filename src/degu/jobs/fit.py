@@ -23,6 +23,8 @@ from degu.training.dynamic import DynamicStudent, beside, mode_augmentation
 from degu.training.fit import head_errors, standard_train_fun
 
 Data = tuple[np.ndarray, np.ndarray]
+Trained = tuple[keras.Model, dict[str, list[float]]]
+"""A model with its best weights, and its history."""
 
 
 def train_member(
@@ -32,11 +34,8 @@ def train_member(
     validation: Data,
     *,
     seed: int,
-    settings: Mapping[str, Any],
-    augment: Augment | None = None,
-    checkpoint: Path_ | Checkpoint | None = None,
-    tracking: Path_ | None = None,
-) -> tuple[keras.Model, dict[str, list[float]]]:
+    **fit: Any,
+) -> Trained:
     """Train a teacher or a student from its seed.
 
     Args:
@@ -44,8 +43,7 @@ def train_member(
         heads: names of the output columns.
         train, validation: (x (N, L, 4), y (N, heads)).
         seed: of the weights, the dropout, the order of sequences and their augmentation.
-        settings: the config's ``training`` or ``student_training``.
-        augment, checkpoint, tracking: see :func:`degu.training.fit.standard_train_fun`.
+        fit: what else :func:`fit_member` takes.
 
     Returns:
         The model with its best weights, and its history.
@@ -54,18 +52,7 @@ def train_member(
         DivergedError: if the loss is no longer finite, or a head has learned nothing.
     """
     model = _untrained(architecture, heads, train[0], seed)
-    history = fit_member(
-        model,
-        heads,
-        train,
-        validation,
-        seed=seed,
-        settings=settings,
-        augment=augment,
-        checkpoint=checkpoint,
-        tracking=tracking,
-    )
-    return model, history
+    return model, fit_member(model, heads, train, validation, seed=seed, **fit)
 
 
 def train_dynamic_member(
@@ -78,10 +65,8 @@ def train_dynamic_member(
     variant: Variant,
     augmentation: Mapping[str, Any],
     seed: int,
-    settings: Mapping[str, Any],
-    checkpoint: Path_ | Checkpoint | None = None,
-    tracking: Path_ | None = None,
-) -> tuple[keras.Model, dict[str, list[float]]]:
+    **fit: Any,
+) -> Trained:
     """Train a student from its seed on batches that its teachers label as they come.
 
     What is not described is as for :func:`train_member`, and :func:`finetune_member` takes up the
@@ -107,19 +92,10 @@ def train_dynamic_member(
             f"{', '.join(heads.columns)}; choose such heads."
         )
     student = _untrained(architecture, heads, train[0], seed)
-    augment = mode_augmentation(variant.mode, **augmentation)
-    history = fit_member(
-        DynamicStudent(student, teachers, heads.kinds[-1]),
-        heads,
-        train,
-        validation,
-        seed=seed,
-        settings=settings,
-        augment=beside(augment) if variant.append else augment,
-        checkpoint=checkpoint,
-        tracking=tracking,
-    )
-    return student, history
+    augment: Augment = mode_augmentation(variant.mode, **augmentation)
+    dynamic = DynamicStudent(student, teachers, heads.kinds[-1])
+    augment = beside(augment) if variant.append else augment
+    return student, fit_member(dynamic, heads, train, validation, seed=seed, augment=augment, **fit)
 
 
 def finetune_member(
@@ -129,27 +105,15 @@ def finetune_member(
     validation: Data,
     *,
     seed: int,
-    settings: Mapping[str, Any],
-    checkpoint: Path_ | Checkpoint | None = None,
-    tracking: Path_ | None = None,
-) -> tuple[keras.Model, dict[str, list[float]]]:
+    **fit: Any,
+) -> Trained:
     """Train a model further; the given one stays as it is. Arguments as for :func:`train_member`.
 
     Dropout starts from ``seed`` too: a model that is loaded would repeat its first masks.
     """
     tuned = new_member(model, seed)
     tuned.set_weights(model.get_weights())
-    history = fit_member(
-        tuned,
-        heads,
-        train,
-        validation,
-        seed=seed,
-        settings=settings,
-        checkpoint=checkpoint,
-        tracking=tracking,
-    )
-    return tuned, history
+    return tuned, fit_member(tuned, heads, train, validation, seed=seed, **fit)
 
 
 def fit_member(
@@ -167,7 +131,12 @@ def fit_member(
     """Fit a model in place; returns its history.
 
     Mean squared error with equal weight on all heads, by Adam, with the schedule of
-    :func:`degu.training.fit.standard_train_fun`. Arguments as for :func:`train_member`.
+    :func:`degu.training.fit.standard_train_fun`.
+
+    Args:
+        model, heads, train, validation, seed: as for :func:`train_member`.
+        settings: a section of the config, such as ``training`` or ``student_training``.
+        augment, checkpoint, tracking: see :func:`degu.training.fit.standard_train_fun`.
     """
     settings = dict(settings)
     print(

@@ -7,11 +7,9 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
 
-import keras
-
 from degu.augment import Augmenter
 from degu.io.card import Card
-from degu.jobs.fit import finetune_member, train_dynamic_member, train_member
+from degu.jobs.fit import Trained, finetune_member, train_dynamic_member, train_member
 from degu.jobs.lessons import Files, Lessons, lessons_of
 from degu.jobs.session import Session, training_session
 from degu.models.files import load_model
@@ -19,7 +17,6 @@ from degu.study.member import Member
 from degu.sweep import Variant
 
 Params = Mapping[str, Any]
-Trained = tuple[keras.Model, dict[str, list[float]]]
 
 
 @dataclass(frozen=True)
@@ -87,11 +84,18 @@ def finetune(member: Member, files: Files, output: Files, params: Params, config
             lessons.train,
             lessons.validation,
             seed=params["seed"],
-            settings=params["training"],
-            checkpoint=session.checkpoint,
-            tracking=session.tracking,
+            **_fit(session, params),
         )
         session.save(tuned, history, replace(card, seed=params["seed"]))
+
+
+def _fit(session: Session, params: Params) -> dict[str, Any]:
+    """What every training goes by, of a job."""
+    return {
+        "settings": params["training"],
+        "checkpoint": session.checkpoint,
+        "tracking": session.tracking,
+    }
 
 
 def train_plain(job: Training) -> Trained:
@@ -103,10 +107,8 @@ def train_plain(job: Training) -> Trained:
         job.lessons.train,
         job.lessons.validation,
         seed=job.card.seed,
-        settings=job.params["training"],
         augment=Augmenter.from_config(evoaug) if evoaug else None,
-        checkpoint=job.session.checkpoint,
-        tracking=job.session.tracking,
+        **_fit(job.session, job.params),
     )
 
 
@@ -136,7 +138,5 @@ def train_dynamic(job: Training) -> Trained:
         variant=Variant.parse(member.variant),
         augmentation=job.params["settings"],
         seed=card.seed,
-        settings=job.params["training"],
-        checkpoint=job.session.checkpoint,
-        tracking=job.session.tracking,
+        **_fit(job.session, job.params),
     )

@@ -15,7 +15,7 @@ from degu.io.versions import STAGES
 from degu.metrics import METRICS
 from degu.study.kinds import TEACHER, Kind
 from degu.study.layout import ARMS
-from degu.study.member import Member, label_of
+from degu.study.member import Member
 from degu.study.study import Study, Wildcards
 
 Inputs = dict[str, Any]
@@ -171,7 +171,7 @@ def shift_inputs(study: Study) -> Callable[[Wildcards], Inputs]:
 def shift_params(study: Study) -> Inputs:
     """Who the files of :func:`shift_inputs` belong to."""
     return {
-        "arm": lambda wildcards: label_of(study.arm(wildcards)),
+        "arm": lambda wildcards: study.arm(wildcards).label,
         "teachers": lambda wildcards: [m.identity for m in arm_members(study, wildcards)[0]],
         "students": lambda wildcards: [m.identity for m in arm_members(study, wildcards)[1]],
     }
@@ -240,7 +240,7 @@ def comparison_inputs(study: Study) -> Callable[[Wildcards], Inputs]:
 def comparison_params(study: Study) -> Inputs:
     """Who the files of :func:`comparison_inputs` belong to."""
     return {
-        "arm": lambda wildcards: label_of(study.arm(wildcards)),
+        "arm": lambda wildcards: study.arm(wildcards).label,
         "teachers": lambda wildcards: _identities(study, explained(study, wildcards)[0]),
         "students": lambda wildcards: _identities(study, explained(study, wildcards)[1]),
         "stage": STAGES["attribution analysis"],

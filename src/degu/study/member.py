@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from degu.heads import Heads
 from degu.study.kinds import Config, Kind
-from degu.sweep import Arm, derive_seed, format_proportion
+from degu.sweep import derive_seed, format_proportion
 
 
 @dataclass(frozen=True)
@@ -120,8 +120,3 @@ class Member:
         return derive_seed(
             base, role + " finetuning" * (phase == "finetune"), member=self.member, **own
         )
-
-
-def label_of(arm: Arm) -> dict[str, Any]:
-    """An arm, as files of its ensemble are labelled."""
-    return {"augmentation": arm.augmentation, "proportion": arm.proportion, "size": arm.size}

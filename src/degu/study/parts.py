@@ -10,7 +10,7 @@ from degu.errors import InputError
 from degu.io.versions import STAGES
 from degu.study import figures
 from degu.study.kinds import DYNAMIC_STUDENT, STUDENT, TEACHER, Kind
-from degu.study.member import Member, label_of
+from degu.study.member import Member
 from degu.study.study import Study
 from degu.sweep import Arm, sweeps
 
@@ -173,7 +173,7 @@ def summary_params(study: Study, name: str) -> dict[str, Any]:
             for m in part.members(study)
             for phase in m.phases
         ],
-        "ensembles": [label_of(arm) for arm in part.arms(study)],
+        "ensembles": [arm.label for arm in part.arms(study)],
     }
 
 

@@ -179,8 +179,7 @@ class Study:
 
     def arm(self, wildcards: Wildcards) -> Arm:
         """The arm that a path's wildcards name."""
-        pool = wildcards["augmentation"], float(wildcards["proportion"])
-        return Arm(*pool, int(wildcards["size"]))
+        return Arm.of(wildcards)
 
     def teachers(self, wildcards: Wildcards) -> list[Member]:
         """The teachers of the ensemble that a path's wildcards name."""
