@@ -19,7 +19,6 @@ import numpy as np
 import tensorflow as tf
 
 from degu.attribution.engine import Engine
-from degu.attribution.graph import program
 from degu.attribution.inputs import (
     BATCH_SIZE,
     Head,
@@ -101,7 +100,9 @@ def explain(
     unknown base, in x or in a reference, is the value 0 of four inputs, as it is for the model; its
     position contributes where x and r differ. Where residuals are large, a warning is logged.
 
-    A call traces and compiles each model, which takes a second or two: give it all sequences.
+    The first call for an architecture, number of heads and size of a step traces and compiles,
+    which takes a second or two (:mod:`degu.attribution.compiled`); another model of the same
+    architecture does not.
 
     Args:
         model: functional or Sequential, or an ensemble of such, whose contributions are those of
@@ -125,20 +126,20 @@ def explain(
     x = as_sequences(models, x)
     references = _as_references(references, x)
     rows = list(batches(len(x), batch_size))
-    programs = [program(member) for member in models]
 
     k, shared = references.shape[-3], references.ndim == 3
     # As many references a step as there is room for, in steps of one size.
     width = -(-k // -(-k // batch_size))
     height = min(len(x), max(1, batch_size // width))
+    # All of them first, so that a model without rules is refused before anything is computed.
+    engines = [Engine(member, heads, height, width, x.shape[1], shared) for member in models]
     maps = np.zeros((2, *x.shape, len(heads)), np.float32)
     prediction, expected = np.zeros((2, len(x), len(heads)))
     with (
         progress_bar(len(models) * len(x) * k, "DeepSHAP", "pair", progress) as bar,
         _full_precision(),
     ):
-        for member, operations in zip(models, programs, strict=True):
-            engine = Engine(member, operations, heads, height, width, x.shape[1], shared)
+        for member, engine in zip(models, engines, strict=True):
             own = np.concatenate([engine.predict(_float(x[some])) for some in rows])
             if not np.isfinite(own).all():
                 raise InputError(
