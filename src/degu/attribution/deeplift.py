@@ -30,7 +30,10 @@ from degu.attribution.inputs import (
     one_or_all,
     progress_bar,
 )
+from degu.attribution.methods import Answer, Question
+from degu.attribution.references import sample_references, shuffled_references
 from degu.errors import InputError
+from degu.sweep import derive_seed
 
 logger = logging.getLogger(__name__)
 
@@ -167,6 +170,41 @@ def explain(
     _warn_of(residual, prediction, expected)
     numbers = (part.astype(np.float32) for part in (prediction, expected, residual))
     return Explanation(*maps, *numbers)
+
+
+def make_maps(model: keras.Model, question: Question, *, k: int, hypothetical: bool) -> Answer:
+    """DeepSHAP as a method of a study, with k test sequences that all sequences share.
+
+    Raises:
+        InputError: if there are not so many; names the config key.
+    """
+    test = question.test()
+    if k > len(test):
+        raise InputError(
+            f"attribution.references: {k} is more than the {len(test)} test sequences; write a "
+            "smaller number, or leave shap out of attribution.methods."
+        )
+    return _answer(model, question, sample_references(test, k, question.seed), hypothetical)
+
+
+def make_maps_by_shuffles(
+    model: keras.Model, question: Question, *, k: int, hypothetical: bool
+) -> Answer:
+    """DeepSHAP as a method of a study, with k dinucleotide shuffles of each sequence."""
+    seed = derive_seed(question.seed, "attribution references", target=question.target)
+    return _answer(model, question, shuffled_references(question.x, k, seed), hypothetical)
+
+
+def _answer(
+    model: keras.Model, question: Question, references: np.ndarray, hypothetical: bool
+) -> Answer:
+    """
+    Args:
+        hypothetical: whether to keep the hypothetical contributions.
+    """
+    made = explain(model, question.x, references, question.columns, progress=True)
+    others = made.hypothetical if hypothetical else None
+    return Answer(made.contributions, made.prediction, made.residual, others)
 
 
 def _as_references(references: Any, x: np.ndarray) -> np.ndarray:

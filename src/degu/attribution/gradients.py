@@ -20,6 +20,7 @@ from degu.attribution.inputs import (
     one_or_all,
     progress_bar,
 )
+from degu.attribution.methods import Answer, Question
 from degu.errors import InputError
 
 
@@ -75,6 +76,11 @@ def saliency(
             maps[rows] = total / len(members)
             bar.update(len(total))
     return one_or_all(maps, head)
+
+
+def make_maps(model: keras.Model, question: Question) -> Answer:
+    """Saliency as a method of a study."""
+    return Answer(saliency(model, question.x, question.columns, progress=True))
 
 
 def _gradients(model: keras.Model, heads: tuple[int, ...], x: tf.Tensor) -> tf.Tensor:

@@ -20,6 +20,7 @@ from degu.attribution.inputs import (
     one_or_all,
     progress_bar,
 )
+from degu.attribution.methods import Answer, Question
 from degu.errors import InputError
 
 
@@ -78,6 +79,11 @@ def mutagenesis(
             maps[chosen] = predict(mutants) - before[row]
             bar.update(len(row))
     return one_or_all(maps.reshape(n, length, 4, len(heads)), head)
+
+
+def make_maps(model: keras.Model, question: Question) -> Answer:
+    """In-silico mutagenesis as a method of a study."""
+    return Answer(mutagenesis(model, question.x, question.columns, progress=True))
 
 
 def _as_one_hot(x: np.ndarray) -> np.ndarray:
