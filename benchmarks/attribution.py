@@ -1,9 +1,10 @@
 """DeepSHAP's speed, accuracy and memory, beside shap and beside the least that it could cost.
 
 DeepSTARR with two heads on simulated sequences of 249 bp, 100 dinucleotide shuffles of each as
-references. The cases take turns in one process, after a warm-up of each, and every other round
-takes them in reverse order. A busy machine slows the cases of a round alike, so read the ratios and
-not the milliseconds.
+references. What a method costs at its first call, its second one and for the next model is told
+apart. The cases of the comparison take turns in one process, after a warm-up of each, and every
+other round takes them in reverse order. A busy machine slows the cases of a round alike, so read
+the ratios and not the milliseconds.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import tensorflow as tf
 from training import HEADS, interval
 
 from degu import models
-from degu.attribution import explain, shuffled_references
+from degu.attribution import explain, mutagenesis, saliency, shuffled_references
 from degu.ingest.simulate import simulate
 from degu.ops.runtime import set_compute_threads
 
@@ -33,6 +34,7 @@ REFERENCES = 100
 LENGTH = 249  # bp
 TOP_N = 1000  # sequences of a study, over which what a call costs once is spread
 FLOOR_BATCHES = (32, 64, 128, 256)
+CALL_SEQUENCES = 4
 MEMORY_SEQUENCES = 50  # and four times as many
 LEAST_SPEEDUP, MOST_FLOOR, MOST_DIFFERENCE = 10, 1.5, 1e-4
 MOST_SHUFFLE = 10  # seconds for TOP_N sequences
@@ -40,10 +42,10 @@ MOST_GROWTH = 0.1  # GB for three times MEMORY_SEQUENCES
 ALL = range(len(HEADS))
 
 
-def network():
+def network(seed=0):
     """DeepSTARR whose batch norms do something."""
     model = models.build("deepstarr", (LENGTH, 4), len(HEADS))
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             channels = layer.gamma.shape
@@ -106,7 +108,7 @@ def compare(n, n_shap, rounds):
     seconds: dict[str, list] = {}
 
     def ours():
-        # Tracing and compiling is part of every call: two calls tell it from what a pair costs.
+        # Two calls tell what a call costs from what a pair costs.
         one, _ = clocked(explain, model, x[:1], references[:1], ALL)
         every, found = clocked(explain, model, x, references, ALL)
         pair = (every - one) / ((n - 1) * REFERENCES)
@@ -189,6 +191,33 @@ def print_comparison(seconds, difference, residual):
     return {name: values.tolist() for name, values in ratios.items()}
 
 
+def call_seconds(n):
+    """Seconds (wall, CPU) of a first call, a second one and one for the next member."""
+    x = simulate(n, length=LENGTH).x
+    own = shuffled_references(x, REFERENCES, seed=1)
+    methods = {
+        "saliency": lambda model: saliency(model, x, ALL),
+        "in-silico mutagenesis": lambda model: mutagenesis(model, x[:1], ALL),
+        "DeepSHAP, own references": lambda model: explain(model, x, own, ALL),
+        "DeepSHAP, shared references": lambda model: explain(model, x, own[0], ALL),
+    }
+    # What the first of all calls costs the process is none of the methods' business.
+    tf.function(lambda z: tf.nn.relu(z), jit_compile=True)(tf.zeros(3))
+    first, second = network(0), network(1)
+    calls = {"first call": first, "second call": first, "second member": second}
+    return {
+        name: {call: clocked(method, model)[0].tolist() for call, model in calls.items()}
+        for name, method in methods.items()
+    }
+
+
+def print_calls(seconds, n):
+    print(f"\nSeconds (CPU) of a call of {n} sequences, of one for mutagenesis")
+    for name, by_call in seconds.items():
+        cells = (f"{call} {wall:6.2f} ({cpu:.2f})" for call, (wall, cpu) in by_call.items())
+        print(f"  {name:<28} {'   '.join(cells)}")
+
+
 def shuffle_seconds(rounds):
     x = simulate(TOP_N, length=LENGTH).x
     return [clocked(shuffled_references, x, REFERENCES, i)[0][0] for i in range(rounds)]
@@ -223,8 +252,8 @@ def main():
     parser.add_argument(
         "--comparisons",
         nargs="+",
-        choices=["memory", "speed", "shuffles"],
-        default=["memory", "speed", "shuffles"],
+        choices=["memory", "calls", "speed", "shuffles"],
+        default=["memory", "calls", "speed", "shuffles"],
     )
     parser.add_argument("--sequences", type=int, default=64, help="that degu explains in a round")
     parser.add_argument("--shap-sequences", type=int, default=2, help="that shap explains")
@@ -248,6 +277,10 @@ def main():
             f"{growth:.2f} GB more beside references and maps: the target of {MOST_GROWTH} GB is "
             f"{met}."
         )
+    if "calls" in args.comparisons:
+        # Before anything is compiled in this process.
+        results["calls"] = call_seconds(CALL_SEQUENCES)
+        print_calls(results["calls"], CALL_SEQUENCES)
     if "speed" in args.comparisons:
         seconds, *errors = compare(args.sequences, args.shap_sequences, args.rounds)
         ratios = print_comparison(seconds, *errors)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from degu.attribution.maps import DEEPSHAP, HeadMaps, write_maps
+from degu.attribution.maps import HeadMaps, write_maps
 from degu.attribution.selection import Selection, Sequences
 from degu.heads import Heads
 from degu.io.card import Card
@@ -63,12 +63,13 @@ def make_card(role="teacher", member=1, kinds=("mean",), **changes) -> Card:
 
 def make_head(rng, method="saliency", n=N, hypothetical=False) -> HeadMaps:
     maps = rng.normal(size=(n, LENGTH, 4)).astype(np.float32)
-    if method in DEEPSHAP:
+    adds_up = method.startswith("shap")
+    if adds_up:
         maps *= rng.random(maps.shape) < 0.3  # ties at zero, as where sequence and reference agree
     return HeadMaps(
         maps,
         rng.normal(size=n).astype(np.float32),
-        (1e-5 * rng.normal(size=n)).astype(np.float32) if method in DEEPSHAP else None,
+        (1e-5 * rng.normal(size=n)).astype(np.float32) if adds_up else None,
         rng.normal(size=maps.shape).astype(np.float32) if hypothetical else None,
     )
 

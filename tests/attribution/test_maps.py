@@ -20,7 +20,6 @@ from made_arm import (
 )
 
 from degu.attribution.maps import (
-    METHODS,
     HeadMaps,
     export_maps,
     importance,
@@ -28,6 +27,7 @@ from degu.attribution.maps import (
     read_stack,
     write_maps,
 )
+from degu.attribution.methods import METHODS, Method, registered
 from degu.attribution.names import distance_name, map_name, member_name, stdev_name
 from degu.errors import InputError
 
@@ -231,10 +231,12 @@ def test_a_head_without_its_maps_is_not_whole(write):
 
 
 def test_unknown_methods_are_refused(write, tmp_path):
-    with pytest.raises(InputError, match="no attribution method grad; use one of saliency, shap,"):
+    with pytest.raises(
+        InputError, match="no attribution method 'grad'; use one of saliency, shap,"
+    ):
         write("grad")
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(InputError, match="no attribution method grad"):
+    with pytest.raises(InputError, match="no attribution method 'grad'"):
         importance(np.zeros(SHAPE), np.zeros(SHAPE), "grad")
 
 
@@ -298,6 +300,28 @@ def test_importance_of_mutations_is_what_they_cost():
     # A gradient is the same whatever is added to all four bases.
     gradient = np.array([[[2.0, -1, 0, 3]]])
     assert importance(gradient, x, "saliency") == importance(gradient + 7, x, "saliency") == 1
+
+
+def test_a_method_says_itself_how_importance_is_taken():
+    """Integrated gradients add up: of 3, -1, 0 and 0 at a position the prediction rests on 2."""
+    x, maps = np.array([[[0, 1, 0, 0]]]), np.array([[[3.0, -1, 0, 0]]])
+    for rule, expected in (("sum", 2.0), ("observed", -1.5)):
+        with registered(Method("integrated", "integrated", "none:none", rule)):
+            assert importance(maps, x, "integrated") == expected
+    with pytest.raises(InputError, match="no attribution method 'integrated'"):
+        importance(maps, x, "integrated")
+
+
+def test_maps_of_a_method_that_is_not_registered_any_more(tmp_path):
+    path = tmp_path / "1.h5"
+    with registered(Method("integrated", "integrated", "none:none", "sum")):
+        of = {"method": "integrated", "sequences_sha256": SEQUENCES_SHA256}
+        write_maps(path, make_maps(), make_card(), **of)
+        read_maps(path, **of)
+    with pytest.raises(
+        InputError, match=r"1\.h5 holds maps by integrated, which is not one of sal"
+    ):
+        read_maps(path)
 
 
 def test_maps_must_fit_the_sequences():

@@ -14,7 +14,13 @@ from degu.io.summary import tidy
 BOTH = ("std", "logvar")
 METHODS = ("saliency", "shap", "shap_dinuc_shuffle", "ism")
 ARM = ("standard", 1.0, 10)
-SCALE = {"saliency": 0.02, "shap": 0.003, "shap_dinuc_shuffle": 0.004, "ism": 0.3}
+SCALE = {
+    "saliency": 0.02,
+    "shap": 0.003,
+    "shap_dinuc_shuffle": 0.004,
+    "ism": 0.3,
+    "integrated": 0.01,
+}
 
 
 def make_attribution(

@@ -21,13 +21,12 @@ from matplotlib.colors import to_hex
 from matplotlib.patches import PathPatch
 from studies import legend_labels, t_interval
 
-from degu.attribution import maps
 from degu.errors import InputError
 from degu.plots.attribution import p_value, plot_attribution
 from degu.plots.attribution_bins import plot_attribution_bins
 from degu.plots.attribution_scatter import plot_attribution_scatter
 from degu.plots.attribution_truth import plot_attribution_truth
-from degu.plots.maps import MEASURES, METHOD_LABELS
+from degu.plots.maps import MEASURES
 
 
 def box_edges(axis):
@@ -185,10 +184,6 @@ def test_of_several_arms_one_is_drawn():
     )
     _, y = marks(figure.axes[0], hollow=False)[look("teacher")]
     assert y == pytest.approx([*values, np.mean(values)])
-
-
-def test_every_method_has_a_name():
-    assert sorted(METHOD_LABELS) == sorted(maps.METHODS)
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,15 @@ import pytest
 from map_studies import Lookup, look, make_attribution, parts, shown, studies
 from studies import legend_labels, models
 
+from degu.attribution.methods import Method, registered
 from degu.plots.attribution_truth import plot_attribution_truth
-from degu.plots.maps import METHOD_LABELS
+
+LABELS = {
+    "saliency": "saliency",
+    "shap": "DeepSHAP",
+    "shap_dinuc_shuffle": "DeepSHAP,\nshuffles",
+    "ism": "in-silico\nmutagenesis",
+}
 
 
 @studies
@@ -40,8 +47,15 @@ def test_scores_against_planted_motifs(study):
             assert axis.get_xlabel() == metric
             assert axis.get_title().replace("\n", " ") == shown(target)
     names = [text.get_text() for text in figure.axes[0].get_yticklabels()]
-    assert names == [METHOD_LABELS[method] for method in methods]
+    assert names == [LABELS[method] for method in methods]
     assert legend_labels(figure)[-1] == "chance"
 
 
 TRUTH = {"metric": "Chance_AUPRC"}
+
+
+def test_a_method_that_is_registered_is_drawn_by_its_label():
+    with registered(Method("integrated", "integrated\ngradients", "none:none", "sum")):
+        figure = plot_attribution_truth(make_attribution(methods=("integrated", "ism")))
+        names = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+        assert names == ["in-silico\nmutagenesis", "integrated\ngradients"]

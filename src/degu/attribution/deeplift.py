@@ -19,7 +19,6 @@ import numpy as np
 import tensorflow as tf
 
 from degu.attribution.engine import Engine
-from degu.attribution.graph import program
 from degu.attribution.inputs import (
     BATCH_SIZE,
     Head,
@@ -31,7 +30,10 @@ from degu.attribution.inputs import (
     one_or_all,
     progress_bar,
 )
+from degu.attribution.methods import Answer, Question
+from degu.attribution.references import sample_references, shuffled_references
 from degu.errors import InputError
+from degu.sweep import derive_seed
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +103,9 @@ def explain(
     unknown base, in x or in a reference, is the value 0 of four inputs, as it is for the model; its
     position contributes where x and r differ. Where residuals are large, a warning is logged.
 
-    A call traces and compiles each model, which takes a second or two: give it all sequences.
+    The first call for an architecture, number of heads and size of a step traces and compiles,
+    which takes a second or two (:mod:`degu.attribution.compiled`); another model of the same
+    architecture does not.
 
     Args:
         model: functional or Sequential, or an ensemble of such, whose contributions are those of
@@ -125,20 +129,20 @@ def explain(
     x = as_sequences(models, x)
     references = _as_references(references, x)
     rows = list(batches(len(x), batch_size))
-    programs = [program(member) for member in models]
 
     k, shared = references.shape[-3], references.ndim == 3
     # As many references a step as there is room for, in steps of one size.
     width = -(-k // -(-k // batch_size))
     height = min(len(x), max(1, batch_size // width))
+    # All of them first, so that a model without rules is refused before anything is computed.
+    engines = [Engine(member, heads, height, width, x.shape[1], shared) for member in models]
     maps = np.zeros((2, *x.shape, len(heads)), np.float32)
     prediction, expected = np.zeros((2, len(x), len(heads)))
     with (
         progress_bar(len(models) * len(x) * k, "DeepSHAP", "pair", progress) as bar,
         _full_precision(),
     ):
-        for member, operations in zip(models, programs, strict=True):
-            engine = Engine(member, operations, heads, height, width, x.shape[1], shared)
+        for member, engine in zip(models, engines, strict=True):
             own = np.concatenate([engine.predict(_float(x[some])) for some in rows])
             if not np.isfinite(own).all():
                 raise InputError(
@@ -166,6 +170,41 @@ def explain(
     _warn_of(residual, prediction, expected)
     numbers = (part.astype(np.float32) for part in (prediction, expected, residual))
     return Explanation(*maps, *numbers)
+
+
+def make_maps(model: keras.Model, question: Question, *, k: int, hypothetical: bool) -> Answer:
+    """DeepSHAP as a method of a study, with k test sequences that all sequences share.
+
+    Raises:
+        InputError: if there are not so many; names the config key.
+    """
+    test = question.test()
+    if k > len(test):
+        raise InputError(
+            f"attribution.references: {k} is more than the {len(test)} test sequences; write a "
+            "smaller number, or leave shap out of attribution.methods."
+        )
+    return _answer(model, question, sample_references(test, k, question.seed), hypothetical)
+
+
+def make_maps_by_shuffles(
+    model: keras.Model, question: Question, *, k: int, hypothetical: bool
+) -> Answer:
+    """DeepSHAP as a method of a study, with k dinucleotide shuffles of each sequence."""
+    seed = derive_seed(question.seed, "attribution references", target=question.target)
+    return _answer(model, question, shuffled_references(question.x, k, seed), hypothetical)
+
+
+def _answer(
+    model: keras.Model, question: Question, references: np.ndarray, hypothetical: bool
+) -> Answer:
+    """
+    Args:
+        hypothetical: whether to keep the hypothetical contributions.
+    """
+    made = explain(model, question.x, references, question.columns, progress=True)
+    others = made.hypothetical if hypothetical else None
+    return Answer(made.contributions, made.prediction, made.residual, others)
 
 
 def _as_references(references: Any, x: np.ndarray) -> np.ndarray:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from degu.attribution.compiled import Compiler
 from degu.attribution.inputs import (
     BATCH_SIZE,
     Head,
@@ -19,6 +20,7 @@ from degu.attribution.inputs import (
     one_or_all,
     progress_bar,
 )
+from degu.attribution.methods import Answer, Question
 from degu.errors import InputError
 
 
@@ -60,7 +62,8 @@ def saliency(
     models = as_models(model)
     heads = as_heads(models, head)
     x = as_sequences(models, x)
-    members = [_gradients(member, heads, x.shape[1]) for member in models]
+    spec = tf.TensorSpec((None, models[0].input_shape[1], 4), tf.float32)
+    members = [Compiler(member)(_gradients, tuple(heads), spec) for member in models]
     maps = np.empty((*x.shape, len(heads)), np.float32)
     with progress_bar(len(x), "saliency", "sequence", progress) as bar:
         for rows in batches(len(x), batch_size):
@@ -75,27 +78,21 @@ def saliency(
     return one_or_all(maps, head)
 
 
-def _gradients(
-    model: keras.Model, heads: Sequence[int], length: int
-) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Function from sequences (B, L, 4) to the gradient of each head, (B, L, 4, heads).
+def make_maps(model: keras.Model, question: Question) -> Answer:
+    """Saliency as a method of a study."""
+    return Answer(saliency(model, question.x, question.columns, progress=True))
 
-    It is traced once, whatever the sizes of batches.
-    """
 
-    # Without autograph, an error leaves the trace as it was raised.
-    @tf.function(input_signature=[tf.TensorSpec((None, length, 4), tf.float32)], autograph=False)
-    def gradients(x: tf.Tensor) -> tf.Tensor:
-        with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
-            tape.watch(x)
-            predictions = model(x, training=False)
-            columns = [predictions[:, h] for h in heads]
-        found = [tape.gradient(column, x) for column in columns]
-        if any(gradient is None for gradient in found):
-            raise InputError(
-                f"{model.name} has no gradient: its output is no differentiable function of its "
-                "input; use mutagenesis, which works for any model."
-            )
-        return tf.stack(found, axis=-1)
-
-    return gradients.get_concrete_function()
+def _gradients(model: keras.Model, heads: tuple[int, ...], x: tf.Tensor) -> tf.Tensor:
+    """From sequences (B, L, 4) the gradient of each head, (B, L, 4, heads)."""
+    with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+        tape.watch(x)
+        predictions = model(x, training=False)
+        columns = [predictions[:, h] for h in heads]
+    found = [tape.gradient(column, x) for column in columns]
+    if any(gradient is None for gradient in found):
+        raise InputError(
+            f"{model.name} has no gradient: its output is no differentiable function of its "
+            "input; use mutagenesis, which works for any model."
+        )
+    return tf.stack(found, axis=-1)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from degu.attribution.compiled import Compiler
 from degu.attribution.inputs import (
     BATCH_SIZE,
     Head,
@@ -19,6 +20,7 @@ from degu.attribution.inputs import (
     one_or_all,
     progress_bar,
 )
+from degu.attribution.methods import Answer, Question
 from degu.errors import InputError
 
 
@@ -54,7 +56,8 @@ def mutagenesis(
     models = as_models(model)
     heads = as_heads(models, head)
     x = _as_one_hot(as_sequences(models, x))
-    members = [_predictions(member, heads, x.shape[1]) for member in models]
+    spec = tf.TensorSpec((None, models[0].input_shape[1], 4), tf.uint8)
+    members = [Compiler(member)(_predictions, tuple(heads), spec) for member in models]
 
     def predict(sequences: np.ndarray) -> np.ndarray:
         batch = tf.convert_to_tensor(sequences)
@@ -76,6 +79,11 @@ def mutagenesis(
             maps[chosen] = predict(mutants) - before[row]
             bar.update(len(row))
     return one_or_all(maps.reshape(n, length, 4, len(heads)), head)
+
+
+def make_maps(model: keras.Model, question: Question) -> Answer:
+    """In-silico mutagenesis as a method of a study."""
+    return Answer(mutagenesis(model, question.x, question.columns, progress=True))
 
 
 def _as_one_hot(x: np.ndarray) -> np.ndarray:
@@ -104,14 +112,7 @@ def _substitutions(x: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
         yield waiting
 
 
-def _predictions(
-    model: keras.Model, heads: Sequence[int], length: int
-) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Function from sequences (B, L, 4) uint8 to predictions (B, heads) float32, traced once."""
-
-    @tf.function(input_signature=[tf.TensorSpec((None, length, 4), tf.uint8)], autograph=False)
-    def predictions(x: tf.Tensor) -> tf.Tensor:
-        columns = model(tf.cast(x, tf.float32), training=False)
-        return tf.cast(tf.gather(columns, heads, axis=1), tf.float32)
-
-    return predictions.get_concrete_function()
+def _predictions(model: keras.Model, heads: tuple[int, ...], x: tf.Tensor) -> tf.Tensor:
+    """From sequences (B, L, 4) uint8 predictions (B, heads) float32."""
+    columns = model(tf.cast(x, tf.float32), training=False)
+    return tf.cast(tf.gather(columns, heads, axis=1), tf.float32)

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import h5py
 import numpy as np
 
+from degu.attribution.methods import IMPORTANCE, METHODS, find
 from degu.attribution.names import map_name
 from degu.errors import InputError
 from degu.heads import Heads
@@ -33,10 +34,6 @@ if TYPE_CHECKING:
     from degu.attribution.selection import Selection, Sequences
 
 PathLike = str | os.PathLike[str]
-
-DEEPSHAP = ("shap", "shap_dinuc_shuffle")
-METHODS = ("saliency", *DEEPSHAP, "ism")
-"""Methods, as files and tables spell them."""
 
 _MAKE_AGAIN = "delete it and let the workflow make it again"
 
@@ -81,13 +78,13 @@ def write_maps(
         path: the file to write.
         maps: of each target and kind of head.
         card: of the model.
-        method: one of :data:`METHODS`.
+        method: a registered one, see :mod:`degu.attribution.methods`.
         sequences_sha256: of the chosen sequences.
 
     Raises:
         InputError: for an unknown method.
     """
-    _check_method(method)
+    find(method)
     with create_hdf5(path) as file:
         for target, by_kind in maps.items():
             for kind, values in by_kind.items():
@@ -181,8 +178,13 @@ def _check_origin(
     file: h5py.File, path: PathLike, method: str | None, sequences_sha256: str | None
 ) -> None:
     made_by, made_of = (file.attrs.get(name) for name in ("method", "sequences_sha256"))
-    if made_by not in METHODS or made_of is None:
+    if not isinstance(made_by, str) or made_of is None:
         raise InputError(f"{path} is not a file of attribution maps; {_MAKE_AGAIN}.")
+    if made_by not in METHODS:
+        raise InputError(
+            f"{path} holds maps by {made_by}, which is not one of {', '.join(METHODS)}; "
+            f"{_MAKE_AGAIN}."
+        )
     if method not in (None, made_by):
         raise InputError(f"{path} holds maps by {made_by} and not by {method}; {_MAKE_AGAIN}.")
     if sequences_sha256 not in (None, made_of):
@@ -220,13 +222,6 @@ def _read_head(
     return head
 
 
-def _check_method(method: str) -> None:
-    if method not in METHODS:
-        raise InputError(
-            f"There is no attribution method {method}; use one of {', '.join(METHODS)}."
-        )
-
-
 # Files for notebooks
 
 
@@ -245,7 +240,7 @@ def export_maps(
         maps: of each target and kind of head, of all its sequences.
         sequences: the study's.
         ix: the model's number, or ``avg`` for an average.
-        method: one of :data:`METHODS`.
+        method: a registered one, see :mod:`degu.attribution.methods`.
     """
     for target, by_kind in maps.items():
         top_n = count_top(sequences.targets[target])
@@ -260,15 +255,15 @@ def export_maps(
 def importance(maps: np.ndarray, x: np.ndarray, method: str) -> np.ndarray:
     """How much the prediction rests on each position; the sign says in which direction.
 
-    A contribution of DeepSHAP, which has parts at the base that is there and at those of the
-    references, is summed over the four bases. A map by saliency or in-silico mutagenesis is taken
-    at the base that is there, after its mean over the four bases: how much better than an average
-    base this one is.
+    A method says how (``importance`` of :class:`degu.attribution.methods.Method`). A contribution
+    of DeepSHAP, which has parts at the base that is there and at those of the references, is
+    summed over the four bases. A map by saliency or in-silico mutagenesis is taken at the base that
+    is there, after its mean over the four bases: how much better than an average base this one is.
 
     Args:
         maps: (..., n, L, 4), as the method makes them.
         x: the sequences (n, L, 4), one-hot, an unknown base a zero row.
-        method: one of :data:`METHODS`.
+        method: a registered one, see :mod:`degu.attribution.methods`.
 
     Returns:
         (..., n, L) float64, units of the head; 0 where the base is unknown.
@@ -277,10 +272,8 @@ def importance(maps: np.ndarray, x: np.ndarray, method: str) -> np.ndarray:
         InputError: for an unknown method.
         ValueError: if the shapes do not fit.
     """
-    _check_method(method)
+    rule = IMPORTANCE[find(method).importance]
     maps, x = np.asarray(maps, dtype=np.float64), np.asarray(x)
     if maps.shape[-3:] != x.shape:
         raise ValueError(f"Maps of shape {maps.shape} do not fit sequences of shape {x.shape}.")
-    if method in DEEPSHAP:
-        return maps.sum(axis=-1) * x.any(axis=-1)
-    return ((maps - maps.mean(axis=-1, keepdims=True)) * x).sum(axis=-1)
+    return rule(maps, x)

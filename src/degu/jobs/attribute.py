@@ -1,32 +1,65 @@
-"""Attribution maps of one member of a study: what the workflow's jobs call."""
+"""Attribution maps of members of a study."""
 
 from __future__ import annotations
 
-import os
 import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
-from degu.attribution.deeplift import explain
-from degu.attribution.gradients import saliency
-from degu.attribution.ism import mutagenesis
-from degu.attribution.maps import HeadMaps
-from degu.attribution.references import sample_references, shuffled_references
-from degu.attribution.selection import Sequences
-from degu.dataset import read_split
-from degu.errors import InputError
+from degu.attribution.maps import HeadMaps, export_maps, write_maps
+from degu.attribution.methods import Answer, Question, find
+from degu.attribution.selection import Sequences, read_sequences
+from degu.dataset import read_info, read_split
 from degu.heads import Heads
-from degu.sweep import derive_seed
+from degu.jobs.lessons import Files
+from degu.models.files import load_model
+from degu.study.member import Member
 from degu.training.batches import predict
 
 Maps = dict[str, dict[str, HeadMaps]]
 
 
-_PLAIN = {"saliency": saliency, "ism": mutagenesis}
+def attribute_members(
+    members: Sequence[Member],
+    files: Files,
+    outputs: Sequence[str],
+    method: str,
+    settings: Mapping[str, Any],
+    architecture: str,
+) -> None:
+    """Make the maps of members by one method; those of the most active sequences as ``.npy`` too.
 
+    Args:
+        members: whose models they are.
+        files: ``dataset``, ``sequences`` (those that were chosen) and ``models``, one a member.
+        outputs: the files to write, one a member.
+        method: a registered one.
+        settings: what it goes by, of :meth:`degu.attribution.methods.Method.settings_of`.
+        architecture: the config's ``model``.
 
-_SHAP = ("shap", "shap_dinuc_shuffle")
+    Raises:
+        InputError: for an unknown method, a model that it does not cover, or a file that is not
+            the expected one.
+    """
+    info = read_info(files["dataset"])
+    sequences = read_sequences(files["sequences"], info.sha256)
+    test = cache(lambda: read_split(files["dataset"], "Test", fields=("x",)).x)
+    for member, path, output in zip(members, files["models"], outputs, strict=True):
+        model, card = load_model(
+            path,
+            **member.card_fields,
+            architecture=architecture,
+            dataset_sha256=info.sha256,
+            heads=member.heads(info.targets),
+        )
+        maps = attribute(model, card.heads, sequences, method, test, **settings)
+        write_maps(output, maps, card, method=method, sequences_sha256=sequences.sha256)
+        export_maps(Path(output).parent, maps, sequences, card.member, method)
 
 
 def attribute(
@@ -34,24 +67,19 @@ def attribute(
     heads: Heads,
     sequences: Sequences,
     method: str,
-    *,
-    references: np.ndarray | None = None,
-    shuffles: int = 100,
-    hypothetical: bool = False,
+    test: Callable[[], np.ndarray],
+    **settings: Any,
 ) -> Maps:
     """Maps of every head of a model, each of the sequences that were chosen for its target.
 
     Args:
         model: a teacher or a student.
         heads: names of its output columns.
-        sequences: the study's. Every model gets the same references: the shuffles of a sequence
-            depend on the study's seed and the target alone.
-        method: ``saliency``, ``shap`` (references that all sequences share),
-            ``shap_dinuc_shuffle`` (shuffles of each sequence) or ``ism``.
-        references: of ``shap``, those that all sequences share (k, L, 4); see
-            :func:`shared_references`.
-        shuffles: references of each sequence in ``shap_dinuc_shuffle``.
-        hypothetical: whether to keep the hypothetical contributions of DeepSHAP.
+        sequences: the study's. Every model gets the same references, which depend on the study's
+            seed, the test set and the target alone.
+        method: a registered one, see :mod:`degu.attribution.methods`.
+        test: reads the test set's sequences (N, L, 4), if the method draws from them.
+        settings: of the method.
 
     Returns:
         For each target and kind of head its maps (n, L, 4) in the order of the selection, in the
@@ -60,73 +88,24 @@ def attribute(
     Raises:
         InputError: for an unknown method, or a model that the method does not cover.
     """
-    if method not in (*_PLAIN, *_SHAP):
-        raise InputError(
-            f"attribution.methods: {method!r} is unknown; write some of "
-            f"{', '.join((*_PLAIN, *_SHAP))}."
-        )
+    known = find(method)
     maps: Maps = {}
     for target, selection in sequences.targets.items():
-        columns = [heads.column(target, kind) for kind in heads.kinds]
+        names = ", ".join(Heads.name(target, kind) for kind in heads.kinds)
         print(
-            f"{method} of {target}: {len(selection):,} sequences; heads "
-            f"{', '.join(Heads.name(target, kind) for kind in heads.kinds)}",
+            f"{method} of {target}: {len(selection):,} sequences; heads {names}",
             file=sys.stderr,
             flush=True,
         )
-        if method in _SHAP:
-            if method == "shap_dinuc_shuffle":
-                seed = derive_seed(sequences.seed, "attribution references", target=target)
-                references = shuffled_references(selection.x, shuffles, seed)
-            elif references is None:
-                raise ValueError("The method shap needs references.")
-            made = _deepshap(model, selection.x, columns, references, hypothetical)
-        else:
-            made = _plain(model, selection.x, columns, method)
-        maps[target] = dict(zip(heads.kinds, made, strict=True))
+        columns = [heads.column(target, kind) for kind in heads.kinds]
+        question = Question(selection.x, columns, target, sequences.seed, test)
+        answer = known.make(model, question, **settings)
+        if answer.prediction is None:
+            answer = answer._replace(prediction=predict(model, selection.x)[:, columns])
+        maps[target] = {kind: _of_head(answer, i) for i, kind in enumerate(heads.kinds)}
     return maps
 
 
-def shared_references(dataset: str | os.PathLike[str], k: int, seed: int) -> np.ndarray:
-    """The references of ``shap``: k test sequences (k, L, 4), by the published draw.
-
-    Raises:
-        InputError: if there are not so many; names the config key.
-    """
-    x = read_split(dataset, "Test", fields=("x",)).x
-    if k > len(x):
-        raise InputError(
-            f"attribution.references: {k} is more than the {len(x)} test sequences; write a "
-            "smaller number, or leave shap out of attribution.methods."
-        )
-    return sample_references(x, k, seed)
-
-
-def _plain(model: keras.Model, x: np.ndarray, columns: list[int], method: str) -> list[HeadMaps]:
-    """Saliency or in-silico mutagenesis, a map for each column."""
-    maps = _PLAIN[method](model, x, columns, progress=True)
-    predictions = predict(model, x)
-    return [
-        HeadMaps(maps[..., i], predictions[:, column], None, None)
-        for i, column in enumerate(columns)
-    ]
-
-
-def _deepshap(
-    model: keras.Model,
-    x: np.ndarray,
-    columns: list[int],
-    references: np.ndarray,
-    hypothetical: bool,
-) -> list[HeadMaps]:
-    """DeepSHAP, a map for each column."""
-    made = explain(model, x, references, columns, progress=True)
-    return [
-        HeadMaps(
-            made.contributions[..., i],
-            made.prediction[:, i],
-            made.residual[:, i],
-            made.hypothetical[..., i] if hypothetical else None,
-        )
-        for i in range(len(columns))
-    ]
+def _of_head(answer: Answer, i: int) -> HeadMaps:
+    parts: list[Any] = [None if part is None else part[..., i] for part in answer]
+    return HeadMaps(*parts)

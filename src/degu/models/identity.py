@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     import keras
 
 
+# Where a config names layers; elsewhere "relu" is not the layer that somebody called so.
+_NAMES = {"name", "keras_history", "input_layers", "output_layers"}
+
+
 def reseed(config: Any, rng: np.random.Generator) -> Any:
     """The same Keras config with every ``seed`` in it drawn anew."""
     if isinstance(config, dict):
@@ -33,12 +37,16 @@ def architecture_config(model: keras.Model) -> Any:
     """A model's config without what differs between two buildings of the same architecture."""
     names = {layer.name: f"layer {i}" for i, layer in enumerate(model._flatten_layers())}
 
-    def renamed(value: Any) -> Any:
+    def renamed(value: Any, is_name: bool = False) -> Any:
         if isinstance(value, dict):
-            return {key: renamed(item) for key, item in value.items()}
+            return {
+                # Policies of numbers have names as well.
+                key: item if key == "dtype" else renamed(item, is_name or key in _NAMES)
+                for key, item in value.items()
+            }
         if isinstance(value, (list, tuple)):
-            return [renamed(item) for item in value]
-        return names.get(value, value) if isinstance(value, str) else value
+            return [renamed(item, is_name) for item in value]
+        return names.get(value, value) if is_name and isinstance(value, str) else value
 
     try:
         config = nameless_config(model)

@@ -6,19 +6,11 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from degu.attribution.methods import find, in_order
 from degu.errors import InputError
 from degu.plots.series import series_name
 from degu.plots.style import literal
 from degu.plots.tables import arms_of, describe, of_arms, preferred
-
-METHOD_LABELS = {
-    "saliency": "saliency",
-    "shap": "DeepSHAP",
-    "shap_dinuc_shuffle": "DeepSHAP,\nshuffles",
-    "ism": "in-silico\nmutagenesis",
-}
-"""Methods in the order in which they are drawn, and their names."""
-
 
 MEASURES = {
     "RMSE_to_ensemble": "RMSE to ensemble",
@@ -34,17 +26,12 @@ def short_label(method: str) -> str:
     Raises:
         InputError: for a method that is not registered.
     """
-    if method not in METHOD_LABELS:
-        raise InputError(
-            f"The attribution method {method!r} is not one of {', '.join(METHOD_LABELS)}, so no "
-            "figure can show it; register it."
-        )
-    return METHOD_LABELS[method]
+    return find(method).label
 
 
 def method_name(method: str) -> str:
     """A method as titles name it."""
-    return short_label(method).replace("\n", " ")
+    return find(method).title
 
 
 def method_label(method: str, units: str) -> str:
@@ -59,10 +46,7 @@ def methods_in(names: Iterable[str]) -> list[str]:
     Raises:
         InputError: for one that is not registered.
     """
-    present = dict.fromkeys(names)
-    for name in present:
-        short_label(name)
-    return [method for method in METHOD_LABELS if method in present]
+    return in_order(names)
 
 
 def of_one_arm(rows: pd.DataFrame, what: str) -> tuple[pd.DataFrame, str]:
