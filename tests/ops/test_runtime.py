@@ -285,3 +285,21 @@ def test_import_paths_come_first_and_are_inherited(tmp_path, monkeypatch):
 
     assert degu_test_module.VALUE == 1
     del sys.modules["degu_test_module"]
+
+
+QUICK = """
+import gc, json, sys
+from degu.ops.runtime import set_compute_threads
+set_compute_threads(1)
+waited_for = sorted({"sklearn", "matplotlib"} & set(sys.modules))
+import keras, matplotlib, sklearn.metrics
+from keras.wrappers import SKLearnClassifier
+print(json.dumps([waited_for, gc.isenabled(), sklearn.metrics.r2_score([0, 1], [0, 1])]))
+"""
+
+
+def test_jobs_do_not_wait_for_packages_that_keras_could_use(tmp_path):
+    process = run_python(QUICK, cwd=tmp_path)
+    assert process.returncode == 0, process.stderr
+    # Later they are there as ever.
+    assert json.loads(process.stdout) == [[], True, 1.0]

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtrit
 
 from degu.errors import InputError
 from degu.io.summary import COLUMNS
@@ -131,7 +131,7 @@ def mean_interval(values: np.ndarray) -> tuple[float, float, float]:
     if len(values) < 3:
         return mean, np.nan, np.nan
     error = np.std(values, ddof=1) / np.sqrt(len(values))
-    half = float(stats.t.ppf(0.975, len(values) - 1) * error)
+    half = float(stdtrit(len(values) - 1, 0.975) * error)
     return mean, mean - half, mean + half
 
 

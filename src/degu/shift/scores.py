@@ -98,8 +98,10 @@ def evaluate_shift(
         shift: the study's ``shift.h5``.
         teachers: members 1 to n; their identity is ``member``.
         ensemble: file of :func:`ensemble_shift`.
-        students: likewise; their identity is ``member``, ``uncertainty`` and, with dynamic
-            augmentation, ``variant``. An identity may repeat the arm.
+        students: likewise, of students and of all other models that are neither teachers nor the
+            ensemble; their identity is ``member``, of students ``uncertainty`` and, with dynamic
+            augmentation, ``variant``, of others ``role``, and ``size`` if they belong to one
+            ensemble. It may repeat the arm.
 
     Returns:
         Rows of the summary (:data:`degu.io.summary.COLUMNS`).
@@ -154,22 +156,32 @@ def evaluate_shift(
                 _error_rows(values, mean[name], targets, who, of_size=arm["size"]),
             ]
     for shifted, plain, identity in students:
-        who = {"member": identity["member"], "variant": identity.get("variant")}
-        heads = Heads.student(targets, identity["uncertainty"])
-        predictions, _ = _read_member(
-            shifted, plain, info, role="student", size=arm["size"], heads=heads, **who, **shared
+        role = identity.get("role", "student")
+        own = {"member": identity["member"], "variant": identity.get("variant")}
+        size = identity.get("size") if role != "student" else arm["size"]
+        predictions, card = _read_member(
+            shifted, plain, info, role=role, size=size, **own, **shared
         )
-        who = {"role": "student", **arm, **who, "uncertainty": identity["uncertainty"]}
+        uncertainty = identity.get("uncertainty")
+        heads = replace(card.heads, targets=targets)
+        if uncertainty:
+            heads = Heads.student(targets, uncertainty)
+        card.check(shifted, heads=heads)
+        who = {"role": role, **arm, **own, "uncertainty": uncertainty}
         for name, values in predictions.items():
             who["shift"] = name
             in_std, values = in_std_units(heads, values)
-            own_mean, own_std = (_flat(values[..., in_std.slice(k)]) for k in ("mean", "std"))
+            own_mean = _flat(values[..., in_std.slice("mean")])
             frames += [
                 distribution_rows(own_mean, targets, who),
                 _error_rows(own_mean, mean[name], targets, who),
-                spread_rows(own_std, targets, who),
-                _fidelity_rows(own_std, std[name], targets, who),
             ]
+            if in_std.epistemic:
+                own_std = _flat(values[..., in_std.slice("std")])
+                frames += [
+                    spread_rows(own_std, targets, who),
+                    _fidelity_rows(own_std, std[name], targets, who),
+                ]
     return pd.concat(frames, ignore_index=True)
 
 
@@ -204,10 +216,9 @@ def predicted_activities(
     pooled["ensemble"] = {NO_SHIFT: [np.mean(unshifted, axis=0)], **pooled["ensemble"]}
     for shifted, plain, identity in students:
         if not identity.get("variant"):
-            add(
-                f"student {identity['uncertainty']}",
-                *_read_member(shifted, plain, info, role="student"),
-            )
+            role = identity.get("role", "student")
+            series = f"{role} {identity.get('uncertainty', '')}".strip()
+            add(series, *_read_member(shifted, plain, info, role=role))
     return {
         series: {name: np.concatenate(values) for name, values in by_shift.items()}
         for series, by_shift in pooled.items()

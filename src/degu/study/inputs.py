@@ -21,12 +21,12 @@ from degu.study.study import Study, Wildcards
 Inputs = dict[str, Any]
 
 
-def subset_sequences(study: Study) -> Callable[[Wildcards], list[str]]:
+def subset_sequences(study: Study) -> Callable[[Wildcards], str | list[str]]:
     """The copied sequences of a subset; the whole training set needs none."""
 
-    def files(wildcards: Wildcards) -> list[str]:
+    def files(wildcards: Wildcards) -> str | list[str]:
         proportion = wildcards["proportion"]
-        return [] if float(proportion) == 1 else [study.layout.subset_sequences(proportion)]
+        return [] if float(proportion) == 1 else study.layout.subset_sequences(proportion)
 
     return files
 
