@@ -40,7 +40,6 @@ CONFIG = {
     "dynamic_augmentation": {
         "modes": ["evoaug"],
         "batches": ["append"],
-        "uncertainty": "logvar",
         "arms": [{"augmentations": ["standard"], "proportions": [1], "ensemble_sizes": [2]}],
     },
     "dynamic_finetuning": {"epochs": 1},
