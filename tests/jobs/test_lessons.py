@@ -1,4 +1,4 @@
-"""What a member is trained and validated on, from the files of its study."""
+"""What a member is trained, validated and scored on: the splits that it should be."""
 
 import numpy as np
 import pytest
@@ -6,76 +6,94 @@ from conftest import write_small_dataset
 
 from degu.dataset import read_info
 from degu.dataset.distillation import write_distillation, write_subset_sequences
-from degu.heads import Heads
+from degu.errors import InputError
 from degu.io.files import write_npy
 from degu.jobs.lessons import lessons_of, truth_of
-from degu.study.kinds import DYNAMIC_STUDENT, STUDENT, TEACHER
+from degu.study.kinds import STUDENT, TEACHER
 from degu.study.member import Member
 
-ROWS = np.array([1, 4, 5, 30, 58])
-ARM = {"augmentation": "standard", "proportion": 0.25, "size": 2}
+N_TRAIN, N_VAL, N_TEST = 40, 14, 9
 
 
 @pytest.fixture
-def study(tmp_path):
-    """Splits, the ensemble's mean and std, and the files with them."""
+def splits(tmp_path):
+    return write_small_dataset(tmp_path / "dataset.h5", sizes=(N_TRAIN, N_VAL, N_TEST))
+
+
+@pytest.fixture
+def files(tmp_path, splits):
+    """The files of an ensemble of two on half of the training set, and its numbers."""
+    rng = np.random.default_rng(0)
     dataset = tmp_path / "dataset.h5"
-    splits = write_small_dataset(dataset)
+    rows = np.sort(rng.choice(N_TRAIN, N_TRAIN // 2, replace=False))
     sha256 = read_info(dataset).sha256
-    rng = np.random.default_rng(3)
-    kept = {name: len(split.y) for name, split in splits.items()} | {"Train": len(ROWS)}
-    std = {name: rng.uniform(0.1, 2, (n, 2)).astype(np.float32) for name, n in kept.items()}
-    mean = rng.normal(size=(len(ROWS), 2)).astype(np.float32)
-    names = ("subset.npy", "sequences.h5", "distillation.h5", "std.npy")
-    subset, sequences, distillation, std_test = (tmp_path / name for name in names)
-    write_npy(ROWS, subset, proportion=0.25, dataset_sha256=sha256)
-    write_subset_sequences(sequences, dataset, ROWS)
+    write_npy(
+        rows, tmp_path / "subset.npy", content="subset", proportion=0.5, dataset_sha256=sha256
+    )
+    mean = rng.normal(size=(len(rows), 2)).astype(np.float32)
+    std = {
+        name: rng.random((n, 2)).astype(np.float32)
+        for name, n in (("Train", len(rows)), ("Val", N_VAL), ("Test", N_TEST))
+    }
+    arm = {"augmentation": "standard", "proportion": 0.5, "size": 2}
+
+    write_subset_sequences(tmp_path / "half.h5", dataset, rows)
     write_distillation(
-        distillation,
+        tmp_path / "distillation.h5",
         dataset=dataset,
-        rows=ROWS,
+        rows=rows,
         mean_train=mean,
         std=std,
-        subset_sequences=sequences,
-        **ARM,
+        subset_sequences=tmp_path / "half.h5",
+        **arm,
     )
-    write_npy(std["Test"], std_test, content="std of Test", dataset_sha256=sha256, **ARM)
-    files = {"dataset": dataset, "subset": subset, "distillation": distillation}
-    return splits, mean, std, files | {"std_test": std_test}
+    label = {**arm, "dataset_sha256": sha256}
+    write_npy(std["Test"], tmp_path / "std_test.npy", content="std of Test", **label)
+    paths = {
+        "dataset": dataset,
+        "subset": tmp_path / "subset.npy",
+        "distillation": tmp_path / "distillation.h5",
+        "std_test": tmp_path / "std_test.npy",
+    }
+    return paths, rows, mean, std
 
 
-def test_teachers_learn_their_subset_and_are_validated_on_val(study):
-    splits, _, _, files = study
-    lessons = lessons_of(Member(TEACHER, "standard", 0.25, 2), files)
-    np.testing.assert_array_equal(lessons.train[0], splits["Train"].x[ROWS])
-    np.testing.assert_array_equal(lessons.train[1], splits["Train"].y[ROWS])
+def test_a_teacher_learns_its_subset_and_stops_by_the_validation_set(files, splits):
+    paths, rows, _, _ = files
+    lessons = lessons_of(Member(TEACHER, "standard", 0.5, 1), paths)
+    np.testing.assert_array_equal(lessons.train[0], splits["Train"].x[rows])
+    np.testing.assert_array_equal(lessons.train[1], splits["Train"].y[rows])
     np.testing.assert_array_equal(lessons.validation[0], splits["Val"].x)
     np.testing.assert_array_equal(lessons.validation[1], splits["Val"].y)
-    assert lessons.heads == Heads(("Dev", "Hk"))
+    assert lessons.heads.columns == ("Dev", "Hk")
 
 
-@pytest.mark.parametrize("kind", [STUDENT, DYNAMIC_STUDENT], ids=lambda kind: kind.name)
 @pytest.mark.parametrize("uncertainty", ["std", "logvar"])
-def test_students_learn_their_ensemble_and_are_validated_on_val(study, kind, uncertainty):
-    """The mean on Val is the assay's, as published."""
-    splits, mean, std, files = study
-    student = Member(kind, "standard", 0.25, 1, 2, uncertainty)
-    lessons = lessons_of(student, files)
-    spread = (lambda s: s) if uncertainty == "std" else (lambda s: np.log(np.square(s)))
-    np.testing.assert_array_equal(lessons.train[0], splits["Train"].x[ROWS])
-    expected = np.hstack([mean, spread(std["Train"])])
-    np.testing.assert_allclose(lessons.train[1], expected, rtol=1e-5, atol=1e-6)
+def test_a_student_learns_its_ensemble_and_stops_by_the_validation_set(files, splits, uncertainty):
+    paths, rows, mean, std = files
+    member = Member(STUDENT, "standard", 0.5, 1, 2, uncertainty)
+    lessons = lessons_of(member, paths)
+    spread = {name: s if uncertainty == "std" else np.log(s**2) for name, s in std.items()}
+    np.testing.assert_array_equal(lessons.train[0], splits["Train"].x[rows])
+    np.testing.assert_allclose(lessons.train[1], np.hstack([mean, spread["Train"]]), rtol=1e-5)
     np.testing.assert_array_equal(lessons.validation[0], splits["Val"].x)
-    expected = np.hstack([splits["Val"].y, spread(std["Val"])])
-    np.testing.assert_allclose(lessons.validation[1], expected, rtol=1e-5, atol=1e-6)
-    assert lessons.heads == Heads.student(("Dev", "Hk"), uncertainty)
+    expected = np.hstack([splits["Val"].y, spread["Val"]])
+    np.testing.assert_allclose(lessons.validation[1], expected, rtol=1e-5)
+    assert lessons.heads.kinds == ("mean", uncertainty)
 
 
-def test_all_are_scored_on_test(study):
-    """A student's uncertainty against the std, whatever it has learned."""
-    splits, _, std, files = study
-    teacher = Member(TEACHER, "standard", 0.25, 1)
-    np.testing.assert_array_equal(truth_of(teacher, files), splits["Test"].y)
-    student = Member(STUDENT, "standard", 0.25, 1, 2, "logvar")
-    expected = np.hstack([splits["Test"].y, std["Test"]])
-    np.testing.assert_array_equal(truth_of(student, files), expected)
+def test_what_members_are_scored_on(files, splits):
+    paths, _, _, std = files
+    teacher = truth_of(Member(TEACHER, "standard", 0.5, 1), paths)
+    np.testing.assert_array_equal(teacher, splits["Test"].y)
+    # Stds as such, whatever the student predicts.
+    student = truth_of(Member(STUDENT, "standard", 0.5, 1, 2, "logvar"), paths)
+    np.testing.assert_array_equal(student, np.hstack([splits["Test"].y, std["Test"]]))
+
+
+def test_lessons_of_another_ensemble_are_refused(files):
+    paths, *_ = files
+    with pytest.raises(InputError, match="size 2, where 3 is needed"):
+        lessons_of(Member(STUDENT, "standard", 0.5, 1, 3, "std"), paths)
+    with pytest.raises(InputError, match=r"subset\.npy"):
+        lessons_of(Member(TEACHER, "standard", 0.25, 1), paths)

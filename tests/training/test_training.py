@@ -51,22 +51,6 @@ def data():
     return x, motif_activity(x)
 
 
-def test_every_batch_of_every_epoch_is_augmented_anew():
-    """From the seed, the epoch and the batch alone, whatever was drawn before."""
-    x = np.zeros((12, 5, 4), np.float32)
-
-    def draws(epoch, seed=3):
-        batches = Batches(x, None, 4, augment=lambda x, rng: rng.random(x.shape), augment_seed=seed)
-        batches.set_epoch(epoch)
-        return [batches[i][0] for i in range(len(batches))]
-
-    first = draws(0) + draws(1)
-    assert len({draw.tobytes() for draw in first}) == 6
-    for drawn, again in zip(first, draws(0) + draws(1), strict=True):
-        np.testing.assert_array_equal(drawn, again)
-    assert not np.array_equal(draws(0, seed=4)[0], first[0])
-
-
 def test_every_epoch_holds_every_sequence_once_in_an_order_of_its_own():
     x = np.arange(10, dtype=np.int32)[:, None]
     batches = Batches(x, x, batch_size=4, shuffle_seed=5)
