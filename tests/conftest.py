@@ -25,16 +25,13 @@ settings.register_profile(
 settings.load_profile("degu")
 
 
-# Tests that need the trained study, or train one of their own, longest first: no worker is to be
-# left alone with one at the end. The first of them makes the study, the next one waits for it.
+# Files that take longest: no worker is to be left alone with one at the end. The first one that
+# needs the tiny study makes it, on all cores, and others wait for it.
 FIRST = (
-    "test_slurm",
-    "test_extensions",
-    "test_reruns",
-    "test_crashes",
-    "test_study",
-    "test_attribution_study",
-    "test_news",
+    *("test_slurm", "test_extensions", "test_reruns", "test_crashes"),
+    *("test_study", "test_attribution_study", "test_news"),
+    *("test_deeplift", "test_figures", "test_ensemble", "test_grid", "test_training"),
+    *("test_checkpoint", "test_fuzz_readers", "test_config_errors", "test_runtime"),
 )
 
 

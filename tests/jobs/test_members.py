@@ -210,6 +210,20 @@ def test_a_dynamic_student_has_the_heads_of_its_ensemble(
         train_dynamic(architecture, splits, teachers, "mutagenesis", Heads(targets, kinds))
 
 
+def test_fine_tuning_goes_on_from_the_model_and_leaves_it_as_it_is(architecture, splits):
+    """With a learning rate of 0 nothing but the averages of batch normalization moves."""
+    model, _ = train(architecture, splits, epochs=1)
+    before = model.get_weights()
+    settings = SETTINGS | {"epochs": 1, "learning_rate": 0.0}
+    tuned, _ = finetune_member(
+        model, HEADS, data(splits, "Train"), data(splits, "Val"), seed=9, settings=settings
+    )
+    for variable, old, kept in zip(tuned.weights, before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(kept, old)
+        if not variable.path.endswith(("moving_mean", "moving_variance", "seed_generator_state")):
+            np.testing.assert_array_equal(variable.numpy(), old, err_msg=variable.path)
+
+
 def test_a_head_that_learned_nothing_is_named(architecture, splits):
     x, y = data(splits, "Train")
     flat = y.copy()

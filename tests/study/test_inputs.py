@@ -1,7 +1,8 @@
 """What rules are given to read, where a plan of jobs alone would not tell."""
 
+from degu.metrics import METRICS
 from degu.study.config import validate
-from degu.study.inputs import first_training_inputs, together, training_params
+from degu.study.inputs import first_training_inputs, score_params, together, training_params
 from degu.study.kinds import DYNAMIC_STUDENT, STUDENT, TEACHER
 from degu.study.study import Study
 
@@ -65,3 +66,14 @@ def test_each_phase_has_the_settings_of_its_own_section():
     assert training_params(study, TEACHER, "aug")["evoaug"] == study.evoaug
     assert training_params(study, TEACHER, "")["evoaug"] is None
     assert "evoaug" not in training_params(study, TEACHER, "finetune")
+
+
+def test_tables_are_made_again_for_another_metric():
+    before = score_params(TEACHER)
+    METRICS["Another"] = METRICS["MSE"]
+    try:
+        assert score_params(TEACHER) != before
+        assert score_params() != score_params(TEACHER)
+    finally:
+        del METRICS["Another"]
+    assert score_params(TEACHER) == before
