@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 # What the caller wants of Snakemake or pytest besides: make run ARGS="--configfile my.yaml"
 ARGS ?=
 
-.PHONY: help setup run test lint report config-docs
+.PHONY: help setup run test test-long lint report config-docs
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make run     the study of the embedded data set (ARGS='--configfile my.yaml': your own)"
 	@echo "make report  report.html of the study that was run (same ARGS)"
 	@echo "make test    the tests"
+	@echo "make test-long   those that take minutes and rarely break (LONG='long and ci': those of CI)"
 	@echo "make lint    ruff, snakefmt, snakemake --lint, mypy"
 
 setup: $(STAMP)
@@ -34,8 +35,14 @@ report: $(STAMP)
 	$(BIN)/snakemake --cores $(CORES) --report report.html $(ARGS)
 
 # Two files at a time.
+PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+LONG ?= long
+
 test: $(STAMP)
-	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(PYTEST) $(ARGS)
+
+test-long: $(STAMP)
+	$(PYTEST) -m '$(LONG)' $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

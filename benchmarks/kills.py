@@ -29,15 +29,16 @@ from typing import Any, NamedTuple
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 
-import degu.members
 import h5py
 import keras  # noqa: F401  (for the forks)
 import numpy as np
 
 import degu.augment
-import degu.dataset.distillation
-import degu.ops.devices
-from degu.dataset import Split, write_dataset
+import degu.jobs.train
+import degu.ops.runtime
+from degu.dataset import Split, read_info, write_dataset
+from degu.dataset.distillation import write_distillation
+from degu.io.files import write_npy
 
 FORK = get_context("fork")
 ROOT = Path(__file__).parent.parent
@@ -99,18 +100,19 @@ def job(name: str, model: str, needs: dict[str, Any] | None = None, **params: An
     role = role.removesuffix("s")
     variant = re.search("mutagenesis_append|random", file)
     inputs = {"subset": "subset.npy"} if role == "teacher" else {"distillation": "distillation.h5"}
+    own = {"kind": "dynamic_student" if variant else role, "evoaug": None, "settings": {}}
     return Job(
         name=name,
-        script=f"{name.split(',')[0].replace(' ', '_')}.py",
+        script=f"{name.split()[0]}.py",
         model=model,
         history=f"{folder}/{file.replace('Tiny', 'history').removesuffix('.h5')}.csv",
         inputs={"dataset": "dataset.h5", **inputs, **(needs or {})},
-        params={"architecture": "tiny_network:build", "compute_threads": 1, **params},
+        params={"architecture": "tiny_network:build", "compute_threads": 1, **own, **params},
         wildcards={
             "augmentation": augmentation,
             "proportion": "1",
             "ix": file.split("_")[0],
-            **({} if role == "teacher" else {"size": "2"}),
+            **({} if role == "teacher" else {"size": "2", "uncertainty": "std"}),
             **({"variant": variant[0]} if variant else {}),
         },
     )
@@ -125,7 +127,6 @@ def lanes(epochs: int) -> tuple[list[Job], list[Job]]:
     plain: dict[str, Any] = {"training": training}
     evoaug = plain | {"evoaug": EVOAUG}
     slow: dict[str, Any] = {"training": training | {"learning_rate": 1e-3}}
-    std = {"uncertainty": "std"}
     return (
         [
             job("train teacher", teacher, seed=11, **plain),
@@ -143,21 +144,19 @@ def lanes(epochs: int) -> tuple[list[Job], list[Job]]:
                 f"{STUDENTS}/dynamic/1_Tiny_mutagenesis_append_aug.h5",
                 {"teachers": [teacher, second]},
                 seed=15,
-                augmentation={"mutagenesis": 0.2},
+                settings={"mutagenesis": 0.2},
                 **plain,
-                **std,
             ),
         ],
         [
-            job("train student", student, seed=16, **plain, **std),
-            job("train student, EvoAug", augmented_student, seed=17, **evoaug, **std),
+            job("train student", student, seed=16, **plain),
+            job("train student, EvoAug", augmented_student, seed=17, **evoaug),
             job(
                 "finetune student",
                 augmented_student.replace("aug.h5", "finetune.h5"),
                 {"model": augmented_student},
                 seed=18,
                 **slow,
-                **std,
             ),
         ],
     )
@@ -172,11 +171,12 @@ def write_inputs(folder: Path) -> None:
         y = 5 * x[:, :6].mean(axis=1)[:, : len(TARGETS)] + rng.normal(0, 0.3, (n, len(TARGETS)))
         splits[name] = Split(x, y.astype(np.float32))
     write_dataset(folder / "dataset.h5", splits, targets=TARGETS, source="kills")
-    np.save(folder / "subset.npy", np.arange(SIZES["Train"]))
-    degu.dataset.distillation.write_distillation(
+    rows, sha256 = np.arange(SIZES["Train"]), read_info(folder / "dataset.h5").sha256
+    write_npy(rows, folder / "subset.npy", proportion=1.0, dataset_sha256=sha256)
+    write_distillation(
         folder / "distillation.h5",
         dataset=folder / "dataset.h5",
-        rows=np.arange(SIZES["Train"]),
+        rows=rows,
         mean_train=splits["Train"].y,
         std={name: np.abs(split.y) / 4 for name, split in splits.items()},
     )
@@ -203,7 +203,12 @@ def start(job: Job, study: Path, results: Path, log: Path) -> int:
         params=Named(job.params),
         wildcards=Named(job.wildcards),
         resources=Named(gpu=0),
-        config={"dataset": "tiny", "require_gpu": False, "tracking": "none"},
+        config={
+            "dataset": "tiny",
+            "require_gpu": False,
+            "tracking": "none",
+            "dynamic_augmentation": {"uncertainty": "std"},
+        },
     )
     script = ROOT / "workflow/scripts" / job.script
     process = os.fork()
@@ -212,7 +217,7 @@ def start(job: Job, study: Path, results: Path, log: Path) -> int:
     code = 1
     try:
         # It wants to come before TensorFlow's import.
-        degu.ops.devices.claim = lambda gpu, required: None
+        degu.ops.runtime.claim = lambda gpu, required: None
         sys.path.insert(0, str(study))
         exec(compile(script.read_text(), script, "exec"), {"snakemake": snakemake})
         code = 0

@@ -1,6 +1,7 @@
 """Settings and data that tests share."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 import pytest
 from filelock import FileLock
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from degu.dataset import Split, write_dataset
 
@@ -18,14 +19,28 @@ ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
 
 # Examples are the same at every run, and a busy machine is no failure.
-settings.register_profile("degu", deadline=None, derandomize=True)
+settings.register_profile(
+    "degu", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("degu")
 
 
+# Tests that need the trained study, or train one of their own, longest first: no worker is to be
+# left alone with one at the end. The first of them makes the study, the next one waits for it.
+FIRST = (
+    "test_slurm",
+    "test_extensions",
+    "test_reruns",
+    "test_crashes",
+    "test_study",
+    "test_attribution_study",
+    "test_news",
+)
+
+
 def pytest_collection_modifyitems(items) -> None:
-    """Files with long tests come first, so that no worker is left alone with one at the end."""
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    order = {name: place for place, name in enumerate(FIRST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
 
 
 @pytest.fixture(scope="session")
@@ -36,19 +51,31 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory) -> Path:
-    """Where the tiny study of the workflow's tests has run, once for all of them."""
+    """Where the tiny study has run, once for all tests; they leave it as it is (see ``copy``)."""
     import tiny_study
 
     base = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         base = base.parent  # that of all workers
-    study, done = base / "study", base / "study.done"
+    study, done, failed = base / "study", base / "study.done", base / "study.failed"
     with FileLock(f"{study}.lock"):
+        if failed.exists():
+            pytest.fail(f"the tiny study has failed before:\n{failed.read_text()}")
         if not done.exists():
             study.mkdir()
-            tiny_study.run(study)
+            try:
+                tiny_study.run(study)
+            except BaseException as error:
+                failed.write_text(str(error))
+                raise
             done.touch()
     return study
+
+
+@pytest.fixture
+def copy(folder: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny study's folder, to be changed; files keep their times."""
+    return Path(shutil.copytree(folder, tmp_path / "copy", symlinks=True))
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 
-@pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.ci
 def test_the_script_trains_and_reports(root, tmp_path):
     command = [sys.executable, str(root / "examples/degu_deepstarr.py")]
     subprocess.run(
@@ -25,7 +26,8 @@ def test_the_script_trains_and_reports(root, tmp_path):
     ]
 
 
-@pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.ci
 def test_every_cell_of_the_tutorial_runs(root, tmp_path, monkeypatch):
     mpl.use("Agg")
     monkeypatch.setenv("TMPDIR", str(tmp_path))

@@ -2,6 +2,7 @@
 
 import ast
 import importlib.metadata
+import importlib.util
 import json
 import re
 import sys
@@ -132,28 +133,42 @@ def test_this_python_is_one_that_the_package_supports(project):
 
 IMPORTS = """
 import importlib, json, sys
+heavy = {"tensorflow", "keras", "snakemake", "matplotlib.pyplot"}
 found = {}
 for name in sys.argv[1:]:
     importlib.import_module(name)
-    found[name] = sorted({"tensorflow", "keras", "snakemake"} & set(sys.modules))
+    found[name] = sorted(heavy & set(sys.modules))
 print(json.dumps(found))
 """
 
 
-def test_what_reads_tables_does_not_wait_for_tensorflow(tmp_path):
-    """The Snakefile imports the first of these again in every job."""
+def snakefile_imports(root):
+    """Modules of the package that the Snakefile and the files of rules import."""
+    texts = [path.read_text() for path in (root / "Snakefile", *(root / "rules").glob("*.smk"))]
+    found = re.findall(r"^ *from (degu[\w.]*) import (\w+(?:, \w+)*)", "\n".join(texts), re.M)
+    names = set()
+    for package, imported in found:
+        modules = [f"{package}.{name}" for name in imported.split(", ")]
+        own = [
+            name
+            for name in modules
+            if importlib.util.find_spec(package).submodule_search_locations
+            and importlib.util.find_spec(name)
+        ]
+        names.update(own or [package])
+    return sorted(names)
+
+
+def test_what_reads_tables_does_not_wait_for_tensorflow(root, tmp_path):
+    """The Snakefile imports these again in every job on a cluster."""
     light = [
         "degu",
-        *(
-            "degu.study.config",
-            "degu.sweep",
-            "degu.io.versions",
-            "degu.ops.runtime",
-            "degu.metrics",
-        ),
-        *("degu.dataset", "degu.ingest", "degu.dataset.distillation", "degu.io.predictions"),
-        *("degu.io.summary", "degu.plots.performance", "degu.models"),
+        *snakefile_imports(root),
+        *("degu.attribution.methods", "degu.models.registry", "degu.plots.catalogue"),
+        *("degu.dataset", "degu.dataset.distillation", "degu.io.predictions", "degu.io.summary"),
+        *("degu.metrics", "degu.plots.performance", "degu.models", "degu.study.figures"),
     ]
+    assert {"degu.study.study", "degu.study.inputs", "degu.ops.slurm"} <= set(light)
     process = run_python(IMPORTS, *light, cwd=tmp_path)
     assert process.returncode == 0, process.stderr
     assert json.loads(process.stdout) == {name: [] for name in light}

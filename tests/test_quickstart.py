@@ -7,7 +7,8 @@ import pytest
 from conftest import motif_activity, random_one_hot, shared_file
 
 
-@pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.ci
 def test_quick_start_runs_verbatim(tmp_path, monkeypatch):
     text = shared_file("seeds/000_*.txt").read_text()
     section = text[text.index("## Quick Start") :]

@@ -98,7 +98,7 @@ def snakemake(folder, snakefile, *arguments, command=SNAKEMAKE):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=120,
+        timeout=600,
     )
 
 

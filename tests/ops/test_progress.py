@@ -116,7 +116,7 @@ def test_times_of_rules():
     assert times.basis("train_dynamic_student") == "train_student"
     assert times.basis("predict_student_evoaug") == "predict_teacher"
     assert times.basis("finetune_teacher") == "train_student"  # the slowest training
-    assert times.basis("attribute") == "predict_teacher"
+    assert times.basis("attribute_teacher") == "predict_teacher"
     assert times.basis("ingest") is times.seconds("ingest") is None
     own = Times(benchmarks(("train_teacher", "standard_1_1", 7, 0)))
     both = own | times

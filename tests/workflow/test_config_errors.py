@@ -19,6 +19,7 @@ OWN = "dataset: own\ndata: {source: table, path: own.tsv, split_column: split}\n
         (OWN.replace("own.tsv", "gone.tsv") + "targets: [leaf]", ["data.path", "gone.tsv"]),
         ("data: {path: own.tsv}", ["data.path", "source simulate"]),
         ("model: my_models:build", ["model_name"]),
+        ("seed: 1\nseed: 2", ["seed", "line 2", "already"]),
     ],
 )
 def test_one_sentence_before_any_job(tmp_path, config, words):

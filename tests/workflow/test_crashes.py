@@ -20,9 +20,7 @@ import pytest
 import tiny_study
 from snakemake_runs import CONFIG_FILE, ROOT, run_snakemake
 
-pytestmark = pytest.mark.slow
-
-EPOCHS = 30
+EPOCHS = 60
 CONFIG = {
     **{key: tiny_study.CONFIG[key] for key in ("dataset", "data", "model", "model_name")},
     "compute_threads": 1,
@@ -46,12 +44,14 @@ def start_snakemake(folder):
 
 
 def training_process(folder, model):
-    """Process that trains a model; None before its first epoch is over."""
+    """Process that trains a model; None before its first epoch is over, and at its end."""
     checkpoint = (folder / model).parent / ".checkpoints" / Path(model).name
     if not checkpoint.exists():
         return None
-    owner = checkpoint.with_name(f"{checkpoint.name}.owner").read_text()
-    return psutil.Process(int(re.search(r"process (\d+)", owner)[1]))
+    with suppress(FileNotFoundError, psutil.NoSuchProcess):
+        owner = checkpoint.with_name(f"{checkpoint.name}.owner").read_text()
+        return psutil.Process(int(re.search(r"process (\d+)", owner)[1]))
+    return None
 
 
 def logs(folder):
@@ -64,8 +64,7 @@ def logs(folder):
 def story(tmp_path_factory):
     """What is told above; the same study in another folder is left undisturbed."""
     folder = tmp_path_factory.mktemp("crashed")
-    (folder / "own_models").mkdir()
-    (folder / "own_models/small.py").write_text(tiny_study.ARCHITECTURE)
+    tiny_study.write_architecture(folder)
     run_snakemake(folder, CONFIG, "--", f"{POOL}/subset.npy")
     undisturbed = tmp_path_factory.mktemp("undisturbed") / "study"
     shutil.copytree(folder, undisturbed)
@@ -99,8 +98,8 @@ def story(tmp_path_factory):
         # The first orphan trains to its end, the second one ends here.
         orphans[MODELS[1]].kill()
         orphans[MODELS[0]].resume()
-        assert successor.wait(timeout=300) == 0, (folder / "output").read_text()
-        assert untold.wait(timeout=300) == 0, (undisturbed / "output").read_text()
+        assert successor.wait(timeout=1500) == 0, (folder / "output").read_text()
+        assert untold.wait(timeout=1500) == 0, (undisturbed / "output").read_text()
     finally:
         for process in started:
             with suppress(psutil.NoSuchProcess):

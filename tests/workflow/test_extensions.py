@@ -15,7 +15,7 @@ CONFIG = {
     "model": "linear",
     "compute_threads": 1,
     "ensemble_sizes": [2],
-    "students": {"replicates": 1, "uncertainty": ["std"]},
+    "students": {"replicates": 1, "uncertainty": ["logvar"]},
     "baselines": ["constant"],
     "training": {"epochs": 1},
     "student_training": {"epochs": 1},
@@ -48,7 +48,7 @@ def test_the_source_and_the_architecture(results):
     with h5py.File(folder / "dataset.h5") as file:
         assert file["Train/X"].shape == (60, 12, 4)
         np.testing.assert_allclose(file["Test/y"], file["Test/X"][:].mean(axis=1)[:, :2])
-    for path in ("teachers/2_Linear.h5", "students/n2/std/1_Linear.h5"):
+    for path in ("teachers/2_Linear.h5", "students/n2/logvar/1_Linear.h5"):
         assert (folder / POOL / path).is_file()
 
 
@@ -65,6 +65,17 @@ def test_the_kind_of_model_and_the_metric_are_in_the_summary(results):
         np.testing.assert_allclose(bias[bias["target"] == target]["value"], value, atol=0.02)
     shifted = summary[(summary["role"] == "constant") & summary["shift"].notna()]
     assert set(shifted["shift"]) == {"none", "small"}
+
+
+def test_students_of_the_log_variance_are_scored_as_those_of_the_std(results):
+    folder, _ = results
+    with h5py.File(folder / POOL / "students/n2/logvar/1_predictions.h5") as file:
+        logvar = file["Test"][:, 2:].astype(float)
+    std = np.load(folder / POOL / "ensemble/n2/ensemble_std_test.npy")
+    table = pd.read_csv(folder / POOL / "students/n2/logvar/1_performance.csv", index_col="metric")
+    assert list(table.columns) == ["a", "c", "a-std", "c-std"]
+    expected = ((np.exp(logvar / 2) - std) ** 2).mean(axis=0)
+    np.testing.assert_allclose(table.loc["MSE", ["a-std", "c-std"]], expected, rtol=1e-4)
 
 
 def test_the_method_is_in_the_tables_of_attribution(results):

@@ -78,59 +78,72 @@ def test_the_papers_grid_plans_its_jobs(tmp_path):
     }
 
 
+# A grid of the same shape, on which Snakemake plans a part within seconds.
+GRID = {
+    "arms": [
+        {"ensemble_sizes": [2, 3, 4]},
+        {"augmentations": ["standard", "evoaug"], "proportions": [0.5, 1], "ensemble_sizes": [2]},
+    ],
+    "students": {"replicates": 2, "uncertainty": ["std", "logvar"]},
+    "dynamic_augmentation": {
+        "modes": ["random", "evoaug"],
+        "batches": ["replace", "append"],
+        "arms": [{"augmentations": ["standard"], "proportions": [1], "ensemble_sizes": [2]}],
+    },
+    "attribution": {"methods": ["saliency"], "arms": [{"ensemble_sizes": [2]}]},
+}
 # What a person gets who asks for one part: its members, and nothing of the others.
 PARTS = {
-    # The pool of 25 teachers, whose eight ensembles have 20 students each.
-    "size_sweep": {"train_teacher": 25, "train_student": 8 * 20},
-    # Ten pools of ten teachers: of the pool of 25, only what the ensemble of ten needs.
+    # The pool of four teachers, whose three ensembles have four students each.
+    "size_sweep": {"train_teacher": 4, "train_student": 3 * 4},
+    # Four pools of two teachers: of the pool of four, only what the ensemble of two needs.
     "downsampling": {
-        "train_teacher": 50,
-        "train_teacher_evoaug": 50,
-        "train_student": 5 * 20,
-        "train_student_evoaug": 5 * 20,
+        "train_teacher": 4,
+        "train_teacher_evoaug": 4,
+        "train_student": 2 * 4,
+        "train_student_evoaug": 2 * 4,
     },
     "evoaug": {
-        "train_teacher": 50,
-        "train_teacher_evoaug": 50,
-        "train_student": 5 * 20,
-        "train_student_evoaug": 5 * 20,
+        "train_teacher": 4,
+        "train_teacher_evoaug": 4,
+        "train_student": 2 * 4,
+        "train_student_evoaug": 2 * 4,
     },
     "dynamic_augmentation": {
-        "train_teacher": 10,
-        "train_student": 20,
-        "train_dynamic_student": 60,
+        "train_teacher": 2,
+        "train_student": 4,
+        "train_dynamic_student": 2 * 2 * 2,
     },
     "shift": {
-        "train_teacher": 65,
-        "train_teacher_evoaug": 50,
-        "train_student": 12 * 20,
-        "train_student_evoaug": 5 * 20,
-        "train_dynamic_student": 60,
-        "predict_shift_teacher": 115,
-        "predict_shift_student": 34,
-        "predict_shift_dynamic_student": 6,
+        "train_teacher": 6,
+        "train_teacher_evoaug": 4,
+        "train_student": 4 * 4,
+        "train_student_evoaug": 2 * 4,
+        "train_dynamic_student": 8,
+        "predict_shift_teacher": 10,
+        "predict_shift_student": 6 * 2,
+        "predict_shift_dynamic_student": 4,
     },
     "attribution": {
-        "train_teacher": 50,
-        "train_teacher_evoaug": 50,
-        "train_student": 5 * 20,
-        "train_student_evoaug": 5 * 20,
+        "train_teacher": 4,
+        "train_teacher_evoaug": 4,
+        "train_student": 2 * 4,
+        "train_student_evoaug": 2 * 4,
     },
-    "teachers": {"train_teacher": 65, "train_teacher_evoaug": 50},
+    "teachers": {"train_teacher": 6, "train_teacher_evoaug": 4},
     "students": {
-        "train_teacher": 65,
-        "train_teacher_evoaug": 50,
-        "train_student": 12 * 20,
-        "train_student_evoaug": 5 * 20,
-        "train_dynamic_student": 60,
+        "train_teacher": 6,
+        "train_teacher_evoaug": 4,
+        "train_student": 4 * 4,
+        "train_student_evoaug": 2 * 4,
+        "train_dynamic_student": 8,
     },
 }
 
 
 @pytest.mark.parametrize("part", PARTS)
 def test_a_part_plans_its_own_members_only(tmp_path, part):
-    config = (ROOT / "config/deepstarr.yaml").read_text()
-    done = run_snakemake(tmp_path, config, "--dry-run", part, "--quiet", "rules")
+    done = run_snakemake(tmp_path, GRID, "--dry-run", part, "--quiet", "rules")
     jobs = planned_jobs(done.stdout)
     trained = {name: n for name, n in jobs.items() if name.startswith(("train_", "predict_shift"))}
     assert trained == PARTS[part]

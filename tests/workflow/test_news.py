@@ -2,14 +2,13 @@
 
 import json
 import re
-import shutil
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pandas as pd
 import pytest
 from snakemake_runs import run_snakemake
-from tiny_study import CONFIG, changed
+from tiny_study import CONFIG, changed, write_architecture
 
 BAD_TABLE = "sequence\tsplit\tleaf\nACGT\ttrain\t1\nACGA\tval\tnone\nACGC\ttest\t3\n"
 BAD_STUDY = {
@@ -26,13 +25,12 @@ def rows_of(output, name):
     ]
 
 
-def test_status_counts_what_is_there(folder, tmp_path):
+def test_status_counts_what_is_there(copy):
     """Beside a run, which holds Snakemake's lock on the folder."""
-    shutil.copytree(folder, tmp_path / "copy", symlinks=True)
-    pool = tmp_path / "copy/results/tiny/standard/downsample_1"
+    pool = copy / "results/tiny/standard/downsample_1"
     for gone in ("teachers/3_Small.h5", "teachers/3_predictions.h5", "students/n4/std/1_Small.h5"):
         (pool / gone).unlink()
-    done = run_snakemake(tmp_path / "copy", CONFIG, "--nolock", "--quiet", "all", "--", "status")
+    done = run_snakemake(copy, CONFIG, "--nolock", "--quiet", "all", "--", "status")
     # The ensemble of two has two teachers; of four, four. Both know the same pool's maps.
     ((complete, running, left, jobs),) = rows_of(done.stdout, "standard, 1 of Train, ensemble of 2")
     assert (running, left) == ("0", "0")
@@ -49,9 +47,9 @@ def test_status_counts_what_is_there(folder, tmp_path):
     assert "Finished:" not in done.stdout
 
 
-def test_plan_of_another_study_by_this_one_as_a_pilot(folder, tmp_path):
+def test_plan_of_another_study_by_this_one_as_a_pilot(tmp_path):
     """Twice the members, half of the training set: as many seconds of training."""
-    shutil.copytree(folder / "own_models", tmp_path / "own_models")
+    write_architecture(tmp_path)
     benchmarks = tmp_path / "results/pilot/benchmarks/train_teacher"
     benchmarks.mkdir(parents=True)
     for ix, seconds in ((1, 3000), (2, 4200)):
@@ -114,21 +112,20 @@ def test_a_failed_run_tells_slack_why(tmp_path, webhook, monkeypatch):
     assert "s3cr3t" not in done.stdout
 
 
-def test_a_finished_run_tells_slack_once_and_news_never(folder, tmp_path, webhook, monkeypatch):
+def test_a_finished_run_tells_slack_once_and_news_never(copy, webhook, monkeypatch):
     address, messages = webhook
     monkeypatch.setenv("SLACK_WEBHOOK_URL", address)
-    shutil.copytree(folder, tmp_path / "copy", symlinks=True)
-    (tmp_path / "copy/results/tiny/summary.csv").unlink()
-    done = run_snakemake(tmp_path / "copy", CONFIG, "--until", "summarize")
+    (copy / "results/tiny/summary.csv").unlink()
+    done = run_snakemake(copy, CONFIG, "--until", "summarize")
     (message,) = messages
     assert re.search(
         r"^\S+ \*tiny\* has finished after .+: (\d+) of \1 jobs done$", message["text"]
     )
     # The end of the run shows what the summary says.
-    summary = pd.read_csv(tmp_path / "copy/results/tiny/summary.csv")
+    summary = pd.read_csv(copy / "results/tiny/summary.csv")
     of_ensemble = (summary["role"] == "ensemble") & (summary["metric"] == "Pearson")
     largest = summary[of_ensemble & (summary["size"] == 4) & summary["shift"].isna()]
     (shown,) = rows_of(done.stdout, "  ensemble of 4")
     assert shown[: len(largest)] == [f"{value:.3f}" for value in largest["value"]]
-    run_snakemake(tmp_path / "copy", CONFIG, "--quiet", "all", "--", "status")
+    run_snakemake(copy, CONFIG, "--quiet", "all", "--", "status")
     assert len(messages) == 1

@@ -1,26 +1,32 @@
 """What a change runs again, planned on finished results: what depends on it, and nothing else."""
 
+import copy
 import os
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from snakemake_runs import ROOT, planned_jobs, run_snakemake
 from tiny_study import ARCHITECTURE, CONFIG, changed
 
-# Results keep their times, so one study serves all the dry runs.
+from degu.study.config import validate
+from degu.study.parts import part_files
+from degu.study.study import Study
+
 NOTHING = "Nothing to be done"
 
 
 @pytest.fixture
 def checkout(tmp_path):
     """A copy of the workflow and the package, to be edited."""
-    copy = tmp_path / "checkout"
+    checkout = tmp_path / "checkout"
     for name in ("config", "envs", "profiles", "rules", "src", "workflow"):
-        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy2(ROOT / "Snakefile", copy / "Snakefile")
-    return copy
+        shutil.copytree(ROOT / name, checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy2(ROOT / "Snakefile", checkout / "Snakefile")
+    return checkout
 
 
 def edit(path, old, new):
@@ -99,30 +105,82 @@ def test_a_raised_version_of_training_retrains(folder, checkout):
     assert "shift_sequences" not in jobs
 
 
+def test_a_new_metric_scores_and_draws_again_and_makes_nothing_else(folder, checkout):
+    with (checkout / "src/degu/metrics.py").open("a") as file:
+        file.write('\n\nMETRICS["MAE"] = lambda y, pred: np.abs(y - pred).mean(axis=0)\n')
+    assert plan(folder, root=checkout) == SCORED
+
+
+def test_a_raised_version_of_scoring_is_no_other(folder, checkout):
+    edit(checkout / "src/degu/io/versions.py", '"score": 1', '"score": 2')
+    assert plan(folder, root=checkout) == SCORED
+
+
+def test_a_new_figure_is_drawn_and_nothing_else(folder, checkout):
+    line = 'register(Figure("another", "as before", _TEST, "summary", "all", %s))'
+    ways = 'draw="degu.plots.performance:draw", caption="../workflow/report/performance.rst"'
+    with (checkout / "src/degu/plots/catalogue.py").open("a") as file:
+        file.write(f"\n\n{line % ways}\n")
+    assert plan(folder, root=checkout) == {"plot_another": 1, "all": 1}
+
+
+def test_a_new_baseline_trains_itself_alone(folder):
+    """One of each pool, registered from outside, with a metric, a figure and a method besides."""
+    extensions = ("env", f"PYTHONPATH={ROOT / 'tests/workflow/extensions'}")
+    config = changed(baselines=["constant"])
+    jobs = plan(folder, config, prefix=(*UNPRIVILEGED, *extensions))
+    starts = ("train", "finetune", "predict", "aggregate", "distill", "attribut", "ingest", "sub")
+    assert {name: n for name, n in jobs.items() if name.startswith(starts)} == {
+        # Two of each pool, of which one is augmented.
+        "train_constant": 4,
+        "train_constant_evoaug": 2,
+        "finetune_constant": 2,
+        "predict_constant": 6,
+        "predict_shift_constant": 6,
+    }
+    assert jobs["plot_bias"] == 1
+    assert SCORED.items() <= jobs.items()
+
+
+@pytest.fixture(scope="module")
+def mine(folder, tmp_path_factory):
+    """A copy of the study that tests of this file change and mend."""
+    return shutil.copytree(folder, tmp_path_factory.mktemp("mine") / "study", symlinks=True)
+
+
+@contextmanager
+def changed_file(path, text=None):
+    """Another content of a file, or none, for a while; then it is as it was, its time included."""
+    kept = path.with_name(f"{path.name}.kept")
+    path.rename(kept)
+    try:
+        if text is not None:
+            path.write_text(text)
+        yield
+    finally:
+        kept.replace(path)
+
+
+def test_every_file_of_a_study_is_missed(mine, monkeypatch):
+    """All that is kept is asked for: Snakemake does not miss what only others are made from."""
+    monkeypatch.chdir(mine)
+    monkeypatch.syspath_prepend(mine)
+    study = Study.from_config(validate(copy.deepcopy(CONFIG)))
+    results = Path(study.layout.results)
+    apart = {results / name for name in ("logs", "benchmarks")}
+    files = {path for path in results.rglob("*") if path.is_file()}
+    kept = {str(path) for path in files if not apart & {*path.parents}}
+    assert set(part_files(study, "all")) == kept
+
+
 @pytest.mark.parametrize(
     ("lost", "made"),
     [
         ("standard/downsample_1/students/n4/std/1_Small.h5", {"train_student": 1}),
         ("standard/downsample_0.5/teachers/2_predictions.h5", {"predict_teacher": 1}),
-        ("standard/downsample_1/ensemble/n2/ensemble_std_val.npy", {"aggregate_ensemble": 1}),
         ("evoaug/downsample_1/teachers/1_history_finetune.csv", {"finetune_teacher": 1}),
         ("subsets/downsample_0.5.h5", {"subset_sequences": 1}),
-        ("shift.h5", {"shift_sequences": 1}),
         ("standard/downsample_1/shift/n4-std/1_predictions.h5", {"predict_shift_student": 1}),
-        (
-            "standard/downsample_1/students/n2/dynamic/1_Small_evoaug_append_aug.h5",
-            {"train_dynamic_student": 1},
-        ),
-        ("attribution_sequences.h5", {"attribution_sequences": 1}),
-        ("standard/downsample_1/attribution/n2.h5", {"evaluate_attribution": 1}),
-        (
-            "standard/downsample_1/attribution/teachers/3_top12_Hk_saliency_euclidean_dist.npy",
-            {"attribution_distance": 1},
-        ),
-        (
-            "standard/downsample_1/attribution/n4-std/1_top12_Dev-std_shap_dinuc_shuffle.npy",
-            {"attribute_student": 1},
-        ),
         (
             "standard/downsample_1/attribution/n4-std/avg_top12_Dev-std_saliency.npy",
             {"evaluate_attribution": 1},
@@ -130,33 +188,22 @@ def test_a_raised_version_of_training_retrains(folder, checkout):
         ("dataset.h5", {"ingest": 1, "subset": 3, "train_teacher": 6}),
     ],
 )
-def test_a_lost_file_is_made_again(folder, results, tmp_path, lost, made):
+def test_a_lost_file_is_made_again(mine, lost, made):
     """As is one that a failed job took with it: Snakemake deletes a job's old outputs."""
-    path = results / lost
-    shutil.copy2(path, tmp_path / "kept")
-    path.unlink()
-    try:
-        done = run_snakemake(folder, CONFIG, "--dry-run", "--quiet", "rules")
-    finally:
-        shutil.copy2(tmp_path / "kept", path)
-    jobs = planned_jobs(done.stdout)
+    with changed_file(mine / "results/tiny" / lost):
+        jobs = plan(mine)
     assert made.items() <= jobs.items()
     assert jobs["all"] == 1
     if "train_teacher" not in made:
         assert "train_teacher" not in jobs
-    assert NOTHING in run_snakemake(folder, CONFIG, "--dry-run").stdout
 
 
-def test_an_edited_architecture_retrains_but_an_edited_comment_does_not(folder):
-    path = folder / "own_models/small.py"
-    try:
-        path.write_text(f"# A comment.\n{ARCHITECTURE}")
-        assert NOTHING in run_snakemake(folder, CONFIG, "--dry-run").stdout
-        path.write_text(ARCHITECTURE.replace("Conv1D(64", "Conv1D(32"))
-        done = run_snakemake(folder, CONFIG, "--dry-run", "--quiet", "rules")
-    finally:
-        path.write_text(ARCHITECTURE)
-    jobs = planned_jobs(done.stdout)
+def test_an_edited_architecture_retrains_but_an_edited_comment_does_not(mine):
+    path = mine / "own_models/small.py"
+    with changed_file(path, f"# A comment.\n{ARCHITECTURE}"):
+        assert plan(mine) == {}
+    with changed_file(path, ARCHITECTURE.replace("Conv1D(32", "Conv1D(16")):
+        jobs = plan(mine)
     assert jobs["train_teacher"] == 6
     assert jobs["train_student"] == 3
     assert "ingest" not in jobs
@@ -192,6 +239,24 @@ PROPORTIONS = {
     "plot_performance_vs_proportion": 1,
     "plot_fidelity_vs_proportion": 1,
 }
+# What follows from performance tables that are made again.
+SCORED = (
+    {
+        "score_teacher": 6,
+        "score_teacher_evoaug": 2,
+        "score_ensemble": 4,
+        "score_student": 3,
+        "score_student_evoaug": 1,
+        "score_dynamic_student": 1,
+        "summarize_evoaug": 1,
+        "plot_evoaug": 1,
+        "summarize_dynamic_augmentation": 1,
+        "plot_dynamic_augmentation": 1,
+    }
+    | SUMMARY
+    | SIZES
+    | PROPORTIONS
+)
 
 
 @pytest.mark.parametrize(

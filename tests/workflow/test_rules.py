@@ -8,7 +8,7 @@ import sys
 import pytest
 import yaml
 from snakemake_runs import ROOT
-from tiny_study import ARCHITECTURE, CONFIG
+from tiny_study import CONFIG, write_architecture
 
 PARSE = """
 import json, sys
@@ -50,8 +50,7 @@ NEWS = {"plan", "status"}  # print, and make nothing
 def rules(tmp_path_factory):
     """Every rule of a study that has all kinds of models and figures, as it was parsed."""
     folder = tmp_path_factory.mktemp("rules")
-    (folder / "own_models").mkdir()
-    (folder / "own_models/small.py").write_text(ARCHITECTURE)
+    write_architecture(folder)
     (folder / "study.yaml").write_text(yaml.safe_dump(CONFIG))
     command = [sys.executable, "-c", PARSE, str(ROOT / "Snakefile")]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
@@ -101,8 +100,7 @@ def test_logs_and_benchmarks_are_each_rule_s_own(making):
 @pytest.mark.parametrize(("train", "predict"), [(1, 0), (0, 1)])
 def test_what_trains_or_computes_with_a_model_says_so_by_its_gpu(tmp_path, train, predict):
     """Each stage's own request reaches its rules."""
-    (tmp_path / "own_models").mkdir()
-    (tmp_path / "own_models/small.py").write_text(ARCHITECTURE)
+    write_architecture(tmp_path)
     resources = {"train": {"gpu": train}, "predict": {"gpu": predict}}
     (tmp_path / "study.yaml").write_text(yaml.safe_dump({**CONFIG, "resources": resources}))
     command = [sys.executable, "-c", PARSE, str(ROOT / "Snakefile")]

@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+import tiny_study
 import yaml
 from scipy import stats
 from snakemake_runs import ROOT, planned_jobs, run_snakemake
@@ -227,6 +228,36 @@ def test_shifted_sequences_are_scored_against_the_arms_own_teachers(results):
     assert spread == pytest.approx(std[:, 1].mean(), rel=1e-4)
 
 
+def test_performance_tables_are_of_the_predictions(results):
+    """The mean head against the assay, the other one against the ensemble's std, by SciPy."""
+    arm = results / "standard/downsample_1"
+    with h5py.File(results / "dataset.h5") as file:
+        truth = np.hstack([file["Test/y"][:], np.load(arm / "ensemble/n2/ensemble_std_test.npy")])
+
+    def predictions(path):
+        with h5py.File(arm / path) as file:
+            return file["Test"][:].astype(float)
+
+    teachers = [predictions(f"teachers/{ix}_predictions.h5") for ix in (1, 2)]
+    dynamic = predictions("students/n2/dynamic/1_evoaug_append_predictions.h5")
+    for path, values in {
+        "teachers/2_performance.csv": teachers[1],
+        "ensemble/n2/ensemble_performance_avg.csv": np.mean(teachers, axis=0),
+        "students/n2/std/1_performance.csv": predictions("students/n2/std/1_predictions.h5"),
+        "students/n2/dynamic/1_evoaug_append_performance_finetune.csv": dynamic,
+    }.items():
+        table = pd.read_csv(arm / path, index_col="metric")
+        assert list(table.index) == ["MSE", "Pearson", "Spearman"]
+        assert list(table.columns) == ["Dev", "Hk", "Dev-std", "Hk-std"][: values.shape[1]]
+        for i, name in enumerate(table.columns):
+            expected = [
+                np.mean((values[:, i] - truth[:, i]) ** 2),
+                stats.pearsonr(values[:, i], truth[:, i]).statistic,
+                stats.spearmanr(values[:, i], truth[:, i]).statistic,
+            ]
+            np.testing.assert_allclose(table[name], expected, rtol=1e-4, err_msg=f"{path} {name}")
+
+
 def test_finetuning_starts_from_the_augmented_model(results):
     folder = results / "evoaug/downsample_1/teachers"
     augmented, _ = load_model(folder / "1_Small_aug.h5")
@@ -236,15 +267,14 @@ def test_finetuning_starts_from_the_augmented_model(results):
     assert 0 < moved.max() < 1e-3
 
 
-def test_a_model_of_another_arm_is_refused_by_name(folder, results, tmp_path):
-    copy = tmp_path / "copy"
-    shutil.copytree(folder, copy, symlinks=True)
+def test_a_model_of_another_arm_is_refused_by_name(copy):
     teachers = copy / "results/tiny/standard"
     shutil.copy(
         teachers / "downsample_0.5/teachers/1_Small.h5",
         teachers / "downsample_1/teachers/1_Small.h5",
     )
-    done = run_snakemake(copy, CONFIG, check=False)
+    predictions = "results/tiny/standard/downsample_1/teachers/1_predictions.h5"
+    done = run_snakemake(copy, CONFIG, "--", predictions, check=False)
     assert done.returncode != 0
     log = copy / "results/tiny/logs/predict_teacher/standard_1_1.log"
     error = log.read_text().splitlines()[-1]
@@ -252,12 +282,17 @@ def test_a_model_of_another_arm_is_refused_by_name(folder, results, tmp_path):
     assert "downsample_1/teachers/1_Small.h5 has proportion 0.5, where 1.0 is needed" in error
 
 
-def test_another_order_of_jobs_gives_the_same_bits(folder, results, tmp_path):
+@pytest.mark.long
+@pytest.mark.ci
+def test_another_order_of_jobs_gives_the_same_bits(folder, tmp_path):
     """One core and one student first, against two cores and the whole grid."""
-    shutil.copytree(folder / "own_models", tmp_path / "own_models")
-    config = changed(arms=[{"ensemble_sizes": [2]}], shift={"kinds": []})
-    run_snakemake(tmp_path, config, cores=1)
     arm = "results/tiny/standard/downsample_1"
+    config = changed(arms=[{"ensemble_sizes": [2]}])
+    wanted = (
+        f"{arm}/students/n2/std/1_performance.csv",
+        f"{arm}/students/n2/dynamic/1_Small_evoaug_append_finetune.h5",
+    )
+    run_snakemake(tiny_study.write_architecture(tmp_path), config, "--", *wanted, cores=1)
     for name in (
         "teachers/1_Small.h5",
         "teachers/2_Small.h5",
@@ -272,19 +307,20 @@ def test_another_order_of_jobs_gives_the_same_bits(folder, results, tmp_path):
         assert (folder / arm / name).read_bytes() == (tmp_path / arm / name).read_bytes()
 
 
-def test_the_guides_commands_plan_what_they_say(folder):
+def test_the_guides_commands_plan_what_they_say(tmp_path):
     guide = (ROOT / "docs/guide.md").read_text()
     line = re.search(r"^snakemake (teachers .*?) +#", guide, re.MULTILINE).group(1)
-    (folder / "guide.yaml").write_text(yaml.safe_dump(CONFIG))
+    tiny_study.write_architecture(tmp_path)
+    (tmp_path / "guide.yaml").write_text(yaml.safe_dump(CONFIG))
     arguments = line.replace("my_assay.yaml", "guide.yaml").split()
-    done = run_snakemake(folder, None, *arguments, "--dry-run", "--forceall", "--quiet", "rules")
+    done = run_snakemake(tmp_path, None, *arguments, "--dry-run", "--quiet", "rules")
     assert planned_jobs(done.stdout)["train_teacher"] == 6
     assert "train_student" not in planned_jobs(done.stdout)
 
 
-def test_the_report_opens_without_a_network(folder):
-    run_snakemake(folder, CONFIG, "--report", "report.html")
-    page = (folder / "report.html").read_text()
+def test_the_report_opens_without_a_network(copy):
+    run_snakemake(copy, CONFIG, "--report", "report.html")
+    page = (copy / "report.html").read_text()
     for name in ("performance.png", "fidelity_vs_size.png", "evoaug.png", "summary.csv"):
         assert name in page
     assert "shift_distribution" in page

@@ -13,7 +13,7 @@ from snakemake_runs import run_snakemake
 
 from degu.training.batches import predict
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 SIZES = {"train": 3000, "val": 600, "test": 1000}
 TARGETS = ["tobacco", "maize"]

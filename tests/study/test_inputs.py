@@ -1,0 +1,67 @@
+"""What rules are given to read, where a plan of jobs alone would not tell."""
+
+from degu.study.config import validate
+from degu.study.inputs import first_training_inputs, together, training_params
+from degu.study.kinds import DYNAMIC_STUDENT, STUDENT, TEACHER
+from degu.study.study import Study
+
+CONFIG = {
+    "dataset": "assay",
+    "data": {"source": "simulate"},
+    "arms": [
+        {"ensemble_sizes": [2, 3]},
+        {"augmentations": ["evoaug"], "ensemble_sizes": [2]},
+    ],
+    "students": {"replicates": 3, "uncertainty": ["std"]},
+    "dynamic_augmentation": {"modes": ["random"], "uncertainty": "std"},
+}
+ARM = {"augmentation": "evoaug", "proportion": "1", "size": "2"}
+
+
+def study_of(**changes):
+    return Study.from_config(validate({**CONFIG, **changes}))
+
+
+def test_dynamic_students_are_labelled_by_their_arm_s_finished_teachers():
+    study = study_of()
+    teachers = first_training_inputs(study, DYNAMIC_STUDENT)["teachers"]
+    pool = "results/assay/evoaug/downsample_1/teachers"
+    assert teachers(ARM) == [f"{pool}/{ix}_DeepSTARR_finetune.h5" for ix in (1, 2)]
+    pool = "results/assay/standard/downsample_1/teachers"
+    plain = {**ARM, "augmentation": "standard", "size": "3"}
+    assert teachers(plain) == [f"{pool}/{ix}_DeepSTARR.h5" for ix in (1, 2, 3)]
+
+
+def test_one_job_has_all_students_of_an_arm_and_one_teacher():
+    study = study_of()
+    assert [member.member for member in together(study, STUDENT)] == [1, 2, 3]
+    assert [member.member for member in together(study, TEACHER)] == ["{ix}"]
+
+
+def test_a_study_that_names_no_arms_for_attribution_has_maps_of_all():
+    assert study_of(attribution={"top_n": 7}).attribution_arms == study_of().arms
+    assert study_of(attribution={"methods": []}).attribution_arms == ()
+
+
+def test_each_phase_has_the_settings_of_its_own_section():
+    """And EvoAug where an arm has it, which is before fine-tuning alone."""
+    study = study_of(
+        training={"epochs": 11},
+        finetuning={"epochs": 12},
+        student_training={"epochs": 13},
+        student_finetuning={"epochs": 14},
+        dynamic_finetuning={"epochs": 15},
+    )
+    epochs = {
+        (kind.name, phase): training_params(study, kind, phase)["training"]["epochs"]
+        for kind in (TEACHER, STUDENT, DYNAMIC_STUDENT)
+        for phase in ("", "aug", "finetune")
+    }
+    assert epochs == {
+        **{("teacher", phase): n for phase, n in (("", 11), ("aug", 11), ("finetune", 12))},
+        **{("student", phase): n for phase, n in (("", 13), ("aug", 13), ("finetune", 14))},
+        **{("dynamic_student", p): n for p, n in (("", 13), ("aug", 13), ("finetune", 15))},
+    }
+    assert training_params(study, TEACHER, "aug")["evoaug"] == study.evoaug
+    assert training_params(study, TEACHER, "")["evoaug"] is None
+    assert "evoaug" not in training_params(study, TEACHER, "finetune")
