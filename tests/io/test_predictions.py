@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from degu.errors import InputError
 from degu.heads import Heads
-from degu.io.card import Card, member_identity
+from degu.io.card import Card
 from degu.io.predictions import constant_heads, read_ensemble, read_predictions, write_predictions
 
 SIZES = {"Train": 30, "Val": 8, "Test": 9}
@@ -129,22 +129,6 @@ def test_a_damaged_card_is_named(write, name, text):
         file.attrs[f"degu_{name}"] = text
     with pytest.raises(InputError, match=rf"has a damaged card \(degu_{name}\)"):
         read_predictions(path)
-
-
-def test_an_identity_comes_from_the_wildcards_of_a_path():
-    pool = {"augmentation": "evoaug", "proportion": "0.25", "ix": "3"}
-    teacher = {
-        "role": "teacher",
-        "augmentation": "evoaug",
-        "proportion": 0.25,
-        "size": None,
-        "member": 3,
-        "variant": None,
-    }
-    assert member_identity("teacher", **pool) == teacher
-    wildcards = {**pool, "size": "10", "variant": "random_append", "uncertainty": "std"}
-    student = {**teacher, "role": "student", "size": 10, "variant": "random_append"}
-    assert member_identity("student", **wildcards) == student
 
 
 # One member
