@@ -148,7 +148,7 @@ def formats(tmp_path_factory) -> dict[str, Format]:
     write_npy(std["Test"], path, content="std of Test")
     formats["npy"] = Format(path, lambda path: read_npy(path, shape=(10, 2), dtype_kind="f"))
 
-    # Without a seal: somebody's own files, and those of before there were any.
+    # Without a seal: somebody's own files.
     for name in ("dataset", "predictions", "distillation", "shift", "maps", "model"):
         path = folder / f"unsealed_{name}.h5"
         shutil.copy(formats[name].path, path)

@@ -109,21 +109,6 @@ def test_a_check_names_what_differs():
         card().check("model.h5", heads=Heads(("Hk", "Dev")))
 
 
-def test_only_the_variant_may_be_missing_from_a_card(write):
-    """Files written before there were variants are no dynamic students'."""
-    path = write(variant="random_append")
-    with h5py.File(path, "r+") as file:
-        assert Card.read(file).variant == "random_append"
-        for name in sorted(file.attrs):
-            text = file.attrs.pop(name)
-            if name == "degu_variant":
-                assert Card.read(file) == card()
-            else:
-                with pytest.raises(InputError, match=f"{name} is missing"):
-                    Card.read(file)
-            file.attrs[name] = text
-
-
 @pytest.mark.parametrize(
     ("name", "text"),
     [

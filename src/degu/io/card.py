@@ -77,8 +77,6 @@ class Card:
         values: dict[str, Any] = {}
         for item in fields(cls):
             text = file.attrs.get(PREFIX + item.name)
-            if text is None and item.name == "variant":
-                continue  # written before there were any
             if text is None:
                 raise InputError(
                     f"{file.filename} carries no card ({PREFIX}{item.name} is missing), so what it "
