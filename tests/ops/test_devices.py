@@ -91,20 +91,24 @@ def test_no_two_jobs_at_once_on_one_device(machine, tmp_path):
     # Those that have one work until all others have said that they wait.
     gate, logs = tmp_path / "gate", [tmp_path / f"{i}.log" for i in range(9)]
     jobs = []
-    for i, log in enumerate(logs):
-        environment = machine(visible=names[i % len(names)])
-        with log.open("w") as file:
-            own = {"umask": 0o077 if i % 2 else 0, "stderr": file}
-            jobs.append(start(environment, seconds=gate, **own))
-    while sum("waiting" in log.read_text() for log in logs) < 6:
-        assert all(job.poll() is None for job in jobs), [log.read_text() for log in logs]
-        time.sleep(0.02)
-    gate.touch()
+    try:
+        for i, log in enumerate(logs):
+            environment = machine(visible=names[i % len(names)])
+            with log.open("w") as said, log.with_suffix(".out").open("w") as out:
+                own = {"umask": 0o077 if i % 2 else 0, "stderr": said, "stdout": out}
+                jobs.append(start(environment, seconds=gate, **own))
+        while sum("waiting" in log.read_text() for log in logs) < 6:
+            assert all(job.poll() is None for job in jobs), [log.read_text() for log in logs]
+            assert sum(bool(log.with_suffix(".out").read_text()) for log in logs) <= 3
+            time.sleep(0.02)
+    finally:
+        gate.touch()
+        for job in jobs:
+            job.wait(timeout=120)
     uses = {uuid: [] for uuid in UUIDS}
     waited = 0
     for job, log in zip(jobs, logs, strict=True):
-        out, _ = job.communicate(timeout=120)
-        said = log.read_text()
+        out, said = log.with_suffix(".out").read_text(), log.read_text()
         assert job.returncode == 0, said
         (uuid, started), (order, ended) = map(json.loads, out.splitlines())
         uses[uuid].append((started, ended))
