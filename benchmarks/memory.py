@@ -33,8 +33,8 @@ SHORT = {"epochs": 2, "steps_per_epoch": 30, "batch_size": 128, "learning_rate":
 
 
 def teacher(folder, proportion=1):
-    """What workflow/scripts/train_teacher.py does."""
-    from degu.jobs.train import train_member
+    """What workflow/scripts/train.py does."""
+    from degu.jobs.fit import train_member
 
     dataset = folder / "dataset.h5"
     info = read_info(dataset)
@@ -52,8 +52,8 @@ def teacher(folder, proportion=1):
 
 
 def student(folder, proportion=1):
-    """What workflow/scripts/train_student.py does."""
-    from degu.jobs.train import train_member
+    """What workflow/scripts/train.py does."""
+    from degu.jobs.fit import train_member
 
     path = folder / f"distillation_{proportion}.h5"
     train, validation = (read_distillation(path, name, "std") for name in ("Train", "Val"))

@@ -26,8 +26,7 @@ rule attribution_sequences:
 
 
 for kind in [kind for kind in STUDY.kinds if kind.maps_folder]:
-    several = inputs.together(STUDY, kind)
-    job = inputs.together_job(STUDY, kind)
+    model = STUDY.pattern(kind)
 
     rule:
         name:
@@ -35,14 +34,14 @@ for kind in [kind for kind in STUDY.kinds if kind.maps_folder]:
         input:
             dataset=FILES.dataset,
             sequences=FILES.attribution_sequences,
-            models=inputs.final_models(STUDY, kind),
+            model=inputs.final_model(STUDY, kind),
         output:
-            maps=[FILES.maps(model, "{method}") for model in several],
-            top=[path for m in several for path in FILES.top_maps(m, "{method}")],
+            maps=FILES.maps(model, "{method}"),
+            top=FILES.top_maps(model, "{method}"),
         log:
-            FILES.log(f"attribute_{kind.name}", f"{job}_{{method}}"),
+            FILES.log(f"attribute_{kind.name}", f"{model.job}_{{method}}"),
         benchmark:
-            FILES.benchmark(f"attribute_{kind.name}", f"{job}_{{method}}")
+            FILES.benchmark(f"attribute_{kind.name}", f"{model.job}_{{method}}")
         conda:
             ENVIRONMENT
         threads: config["compute_threads"]
@@ -54,7 +53,7 @@ for kind in [kind for kind in STUDY.kinds if kind.maps_folder]:
             "../workflow/scripts/attribute.py"
 
 
-teacher = Member.pattern(TEACHER)
+teacher = STUDY.pattern(TEACHER)
 
 
 rule average_attribution:

@@ -24,10 +24,11 @@ slurm.become_own_task_of_array()
 
 GIVEN_CONFIG = copy.deepcopy(config)
 try:
-    refuse_duplicate_keys(workflow.configfiles)
+    # A job on a cluster reads the Snakefile too, but files have been looked at before it.
+    if workflow.is_main_process:
+        refuse_duplicate_keys(workflow.configfiles)
     config = validate(config)
     STUDY = Study.from_config(config)
-    # A job on a cluster reads the Snakefile too, but the files have been looked at before.
     if workflow.is_main_process:
         ingest.preflight(config["data"], config["targets"])
 except InputError as error:
@@ -41,11 +42,10 @@ ENVIRONMENT = f"../envs/degu{'-gpu' if GPU else ''}.yaml"
 
 
 wildcard_constraints:
+    **STUDY.choices,
     augmentation="standard|evoaug",
     proportion=r"[0-9.e-]+",
     size=r"\d+",
     ix=r"\d+",
-    uncertainty="std|logvar",
     method="|".join(map(re.escape, STUDY.methods)) or "none",
     target="|".join(map(re.escape, STUDY.targets)),
-    variant="(random|mutagenesis|evoaug)(_append)?",

@@ -6,6 +6,7 @@ PILOT = f"results/{config['pilot']}" if config["pilot"] else None
 rule plan:
     log:
         FILES.log("plan"),
+    localrule: True
     conda:
         ENVIRONMENT
     params:
@@ -20,10 +21,12 @@ rule plan:
 rule status:
     log:
         FILES.log("status"),
+    localrule: True
     conda:
         ENVIRONMENT
     params:
         arms=parts.status_of(STUDY),
+        models=parts.models_of(STUDY),
         results=FILES.results,
         pilot=PILOT,
         study=config["dataset"],

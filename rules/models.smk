@@ -1,7 +1,7 @@
 """Models of every kind: trained, fine-tuned where their arm augments, predicting, scored."""
 
 for kind in STUDY.kinds:
-    model = Member.pattern(kind)
+    model = STUDY.pattern(kind)
 
     for phase, augmentations in kind.trainings.items():
 
@@ -56,8 +56,8 @@ for kind in STUDY.kinds:
             script:
                 "../workflow/scripts/finetune.py"
 
-    several = inputs.together(STUDY, kind)
-    job = inputs.together_job(STUDY, kind)
+    several = inputs.batch(STUDY, kind)
+    job = inputs.batch_job(STUDY, kind)
 
     rule:
         name:
@@ -74,7 +74,7 @@ for kind in STUDY.kinds:
             ENVIRONMENT
         threads: config["compute_threads"]
         resources:
-            **REQUESTS["predict"],
+            **inputs.batch_request(REQUESTS["predict"], STUDY, kind),
         params:
             **inputs.prediction_params(STUDY, kind),
         script:

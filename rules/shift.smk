@@ -25,8 +25,8 @@ rule shift_sequences:
 
 
 for kind in STUDY.kinds:
-    several = inputs.together(STUDY, kind)
-    job = inputs.together_job(STUDY, kind)
+    several = inputs.batch(STUDY, kind)
+    job = inputs.batch_job(STUDY, kind)
 
     rule:
         name:
@@ -45,7 +45,7 @@ for kind in STUDY.kinds:
             ENVIRONMENT
         threads: config["compute_threads"]
         resources:
-            **REQUESTS["predict"],
+            **inputs.batch_request(REQUESTS["predict"], STUDY, kind),
         params:
             **inputs.prediction_params(STUDY, kind),
         script:

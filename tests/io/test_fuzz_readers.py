@@ -4,7 +4,7 @@ Small valid files are made once, and mutated in memory: flipped bits, zeroed, cu
 swapped stretches, inserted bytes, for text also exchanged words. What a reader then returns must
 equal what the whole file holds, wherever the format tells (HDF5 and ``.npy`` files of the project
 end in a SHA-256); where it does not (a digit of somebody's table), it must be a valid value.
-``DEGU_FUZZ=100 pytest tests/test_fuzz_readers.py -s`` makes 100 times as many files.
+``DEGU_FUZZ=100 pytest tests/io/test_fuzz_readers.py -s`` makes 100 times as many files.
 """
 
 import gzip

@@ -13,7 +13,7 @@ from degu.errors import InputError
 from degu.heads import Heads
 from degu.ingest.simulate import ingest
 from degu.io.card import Card
-from degu.jobs.attribute import attribute, attribute_members
+from degu.jobs.attribute import attribute, attribute_member
 from degu.models.files import save_model
 from degu.study.kinds import STUDENT
 from degu.study.member import Member
@@ -171,7 +171,9 @@ def test_the_files_of_members(model, folder, sequences, tmp_path):
     files = {"dataset": folder / "dataset.h5", "sequences": folder / "sequences.h5"}
     outputs = [str(tmp_path / f"{ix}_shap.h5") for ix in (1, 2)]
     settings = {"k": 10, "hypothetical": False}
-    attribute_members(members, {**files, "models": paths}, outputs, "shap", settings, "deepstarr")
+    for member, path, output in zip(members, paths, outputs, strict=True):
+        own = {**files, "model": path}
+        attribute_member(member, own, output, "shap", settings, "deepstarr")
     rows = np.random.default_rng(7).choice(30, 10, replace=False)
     references = read_split(folder / "dataset.h5", "Test").x[rows]
     x = sequences.targets["Hk"].x
@@ -180,7 +182,6 @@ def test_the_files_of_members(model, folder, sequences, tmp_path):
         wanted = deepshap(keras.models.load_model(path), x, references, 3)
         np.testing.assert_allclose(maps["Hk"]["std"].maps, wanted, atol=1e-6)
     assert (tmp_path / "2_top5_Hk-std_shap.npy").exists()
+    own = {**files, "model": paths[0]}
     with pytest.raises(InputError, match="has member 1, where 2 is needed"):
-        attribute_members(
-            members[1:], {**files, "models": paths[:1]}, outputs[1:], "ism", {}, "deepstarr"
-        )
+        attribute_member(members[1], own, outputs[1], "ism", {}, "deepstarr")

@@ -84,10 +84,12 @@ def test_a_student_learns_its_ensemble_and_stops_by_the_validation_set(files, sp
 
 def test_what_members_are_scored_on(files, splits):
     paths, _, _, std = files
-    teacher = truth_of(Member(TEACHER, "standard", 0.5, 1), paths)
+    teacher, kinds = truth_of(Member(TEACHER, "standard", 0.5, 1), paths)
+    assert kinds == ("mean",)
     np.testing.assert_array_equal(teacher, splits["Test"].y)
     # Stds as such, whatever the student predicts.
-    student = truth_of(Member(STUDENT, "standard", 0.5, 1, 2, "logvar"), paths)
+    student, kinds = truth_of(Member(STUDENT, "standard", 0.5, 1, 2, "logvar"), paths)
+    assert kinds == ("mean", "logvar")
     np.testing.assert_array_equal(student, np.hstack([splits["Test"].y, std["Test"]]))
 
 

@@ -125,13 +125,32 @@ def test_times_of_rules():
     assert own.basis("predict_teacher") is None
 
 
-def test_plan_is_the_sum_of_its_jobs():
-    columns = ["rule", "proportion", "partition", "gpu", "threads", "runtime"]
+def test_a_job_takes_as_long_as_it_has_models():
+    times = Times(
+        benchmarks(
+            ("predict_teacher", "standard_1_3", 8, 0),
+            # Of four students, ten seconds each.
+            ("predict_student", "standard_1_n2_std_1-4", 40, 0),
+        )
+    )
+    assert times.seconds("predict_student", models=10) == pytest.approx(100)
+    assert times.seconds("predict_teacher") == pytest.approx(8)
+    # One that borrows a teacher's time, too.
+    assert times.seconds("predict_shift_student", models=3) == pytest.approx(30)
     jobs = pd.DataFrame(
-        [("train_teacher", p, "gpu", 1.0, 2.0, 60.0) for p in (1, 1, 0.5, 0.5)]
-        + [("train_teacher_evoaug", 0.5, "gpu", 1.0, 2.0, 720.0)]
-        + [("predict_teacher", 1, "gpu", 2.0, 2.0, np.nan)] * 3
-        + [("subset", 1, "", 0.0, 1.0, 30.0)] * 2,
+        [("predict_student", 1, 10, "", 0.0, 1.0, 60.0)],
+        columns=["rule", "proportion", "models", "partition", "gpu", "threads", "runtime"],
+    )
+    assert plan(jobs, times)["minutes"].to_list() == [pytest.approx(100 / 60)]
+
+
+def test_plan_is_the_sum_of_its_jobs():
+    columns = ["rule", "proportion", "models", "partition", "gpu", "threads", "runtime"]
+    jobs = pd.DataFrame(
+        [("train_teacher", p, 1, "gpu", 1.0, 2.0, 60.0) for p in (1, 1, 0.5, 0.5)]
+        + [("train_teacher_evoaug", 0.5, 1, "gpu", 1.0, 2.0, 720.0)]
+        + [("predict_teacher", 1, 1, "gpu", 2.0, 2.0, np.nan)] * 3
+        + [("subset", 1, 1, "", 0.0, 1.0, 30.0)] * 2,
         columns=columns,
     )
     times = Times(
@@ -261,7 +280,7 @@ def test_status_is_the_sum_of_what_is_there(tmp_path, monkeypatch):
     begin_training(Path(models[2]), 5)
     with begin_training(Path(models[1]), 12, lock=True):
         began = os.stat(f"{pool}/.checkpoints/2_Net.h5.owner").st_mtime
-        table = status(arms, times, now=began + 400)
+        table = status(arms, times, {}, now=began + 400)
     assert table.groupby(["arm", "state"]).size().to_dict() == {
         ("large", "done"): 2,
         ("large", "left"): 6,
@@ -283,7 +302,7 @@ def test_status_is_the_sum_of_what_is_there(tmp_path, monkeypatch):
     ]
     for path in models + predictions + ["x.h5"]:
         Path(path).touch()
-    assert status_text(status(arms, times), 1, times).endswith("\nEverything is there.")
+    assert status_text(status(arms, times, {}), 1, times).endswith("\nEverything is there.")
 
 
 def test_jobs_of_a_run():
@@ -297,6 +316,7 @@ def test_jobs_of_a_run():
         {
             "rule": ["train_teacher", "ingest"],
             "proportion": [0.25, 1.0],
+            "models": [1, 1],
             "partition": ["long", ""],
             "gpu": [1.0, 0.0],
             "threads": [2, 1],

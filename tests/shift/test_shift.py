@@ -21,7 +21,7 @@ from degu.io.summary import COLUMNS
 from degu.sequences import decode
 from degu.shift import sequences as shift_module
 from degu.shift.scores import assay_rows, ensemble_shift, evaluate_shift
-from degu.shift.sequences import SHIFTS, read_shift, read_shift_info, shift_kinds, write_shift
+from degu.shift.sequences import SHIFTS, read_shift, read_shift_info, write_shift
 from degu.sweep import derive_seed
 
 N, LENGTH = 50, 120
@@ -106,7 +106,7 @@ def test_the_layout_as_plain_h5py_sees_it(folder, test_set, shift_file):
 
 def test_what_is_read_is_what_is_there(folder, test_set, shift_file):
     sha256 = read_info(folder / "dataset.h5").sha256
-    assert shift_kinds(shift_file) == SHIFTS
+    assert read_shift_info(shift_file).kinds == SHIFTS
     info = read_shift_info(shift_file, sha256)
     assert (info.copies, info.n_test, info.dataset_sha256) == (2, N, sha256)
     for kind in SHIFTS:
@@ -121,7 +121,7 @@ def test_a_data_set_without_ids(tmp_path):
     make_dataset(tmp_path / "dataset.h5", ids=False)
     path = make_shift(tmp_path / "shift.h5", tmp_path / "dataset.h5", kinds=["large"])
     assert read_shift(path, "large").id is None
-    assert shift_kinds(path) == ("large",)
+    assert read_shift_info(path).kinds == ("large",)
 
 
 def test_the_data_set_stays_as_it_was(tmp_path):
@@ -283,7 +283,7 @@ def test_one_more_copy_or_kind_changes_no_other(tmp_path, folder, shift_file):
         copies=1,
         evoaug=None,
     )
-    assert shift_kinds(fewer) == ("dinucleotide", "small")
+    assert read_shift_info(fewer).kinds == ("dinucleotide", "small")
     for kind in ("dinucleotide", "small"):
         np.testing.assert_array_equal(read_shift(fewer, kind).x, read_shift(shift_file, kind).x[:N])
     changed = make_shift(tmp_path / "changed.h5", folder / "dataset.h5", mutagenesis=0.5)
@@ -393,7 +393,7 @@ def test_another_data_set_or_kind_is_refused(folder, tmp_path, shift_file):
         read_shift(path, "small")
     one_sentence(error, path)
     with pytest.raises(InputError, match="not a whole file of shifted sequences"):
-        shift_kinds(folder / "dataset.h5")
+        read_shift_info(folder / "dataset.h5")
 
 
 # What models predict

@@ -78,7 +78,8 @@ class TestRegistries:
         module, name = registry_of(key)
         registry = getattr(module, name)
         if isinstance(registry, dict):
-            monkeypatch.setitem(registry, "dummy", None)
+            # What else it is does not matter here.
+            monkeypatch.setitem(registry, "dummy", next(iter(registry.values()), None))
         else:
             monkeypatch.setattr(module, name, (*registry, "dummy"))
         config = checked(REGISTERED[key], "evoaug: {per_batch: 1}", "shift: {per_sequence: 1}")

@@ -1,8 +1,16 @@
 """What rules are given to read, where a plan of jobs alone would not tell."""
 
 from degu.metrics import METRICS
+from degu.ops.progress import models_of
 from degu.study.config import validate
-from degu.study.inputs import first_training_inputs, score_params, together, training_params
+from degu.study.inputs import (
+    batch,
+    batch_job,
+    batch_request,
+    first_training_inputs,
+    score_params,
+    training_params,
+)
 from degu.study.kinds import DYNAMIC_STUDENT, STUDENT, TEACHER
 from degu.study.study import Study
 
@@ -14,7 +22,11 @@ CONFIG = {
         {"augmentations": ["evoaug"], "ensemble_sizes": [2]},
     ],
     "students": {"replicates": 3, "uncertainty": ["std"]},
-    "dynamic_augmentation": {"modes": ["random"], "uncertainty": "std"},
+    "dynamic_augmentation": {
+        "modes": ["random"],
+        "batches": ["replace", "append"],
+        "uncertainty": "std",
+    },
 }
 ARM = {"augmentation": "evoaug", "proportion": "1", "size": "2"}
 
@@ -35,8 +47,25 @@ def test_dynamic_students_are_labelled_by_their_arm_s_finished_teachers():
 
 def test_one_job_has_all_students_of_an_arm_and_one_teacher():
     study = study_of()
-    assert [member.member for member in together(study, STUDENT)] == [1, 2, 3]
-    assert [member.member for member in together(study, TEACHER)] == ["{ix}"]
+    assert [member.member for member in batch(study, STUDENT)] == [1, 2, 3]
+    assert [member.member for member in batch(study, TEACHER)] == ["{ix}"]
+    # Plans read from the name how many they are.
+    name = batch_job(study, STUDENT)
+    assert name == "{augmentation}_{proportion}_n{size}_{uncertainty}_1-3"
+    assert models_of(name) == models_of(f"logs/{name}.log") == 3
+    assert batch_job(study, TEACHER) == "{augmentation}_{proportion}_{ix}"
+    assert models_of("standard_1_3") == models_of("standard_1_n10_std_1") == 1
+    # As much time for each of them, and more at a second attempt.
+    request = {"gpu": 1, "runtime": lambda wildcards, attempt: 10 * attempt}
+    assert batch_request(request, study, STUDENT)["runtime"](None, 2) == 60
+    assert batch_request(request, study, TEACHER)["runtime"](None, 2) == 20
+    assert batch_request(request, study, STUDENT)["gpu"] == 1
+
+
+def test_paths_have_the_values_of_every_kind():
+    patterns = study_of().choices
+    assert patterns == {"uncertainty": "std", "variant": "random|random_append"}
+    assert "variant" not in study_of(dynamic_augmentation={"modes": []}).choices
 
 
 def test_a_study_that_names_no_arms_for_attribution_has_maps_of_all():

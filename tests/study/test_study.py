@@ -17,7 +17,6 @@ from degu.study.kinds import (
     register,
     registered,
 )
-from degu.study.member import Member
 from degu.study.parts import PARTS, jobs_of, part_files, summary_params
 from degu.study.study import Study
 from degu.sweep import Arm
@@ -168,7 +167,7 @@ def test_a_pattern_matches_the_paths_of_its_members(study):
     """Filled in with a member's wildcards, every pattern of its kind is the member's path."""
     layout = study.layout
     for member in study.members():
-        pattern = Member.pattern(member.kind)
+        pattern = study.pattern(member.kind)
         for phase in member.phases:
             for path in (layout.model, layout.history, layout.performance):
                 assert path(pattern, phase).format(**member.wildcards) == path(member, phase)
@@ -266,11 +265,11 @@ def test_rows_before_fine_tuning_have_their_stage(study):
 def test_jobs_of_an_arm(study):
     jobs = jobs_of(study, Arm("standard", 1.0, 3))
     counts = {rule: len(files) for rule, files in jobs.items()}
-    # One job predicts with, and explains, the two students of a kind.
+    # One job predicts with the two students of a kind.
     assert counts == {
         **{"train_teacher": 3, "predict_teacher": 3, "predict_shift_teacher": 3},
         **{"train_student": 4, "predict_student": 2, "predict_shift_student": 2},
-        **{"attribute_teacher": 3, "attribute_student": 2},
+        **{"attribute_teacher": 3, "attribute_student": 4},
         **{"aggregate_ensemble": 1, "distillation_data": 1},
     }
 

@@ -1,12 +1,12 @@
-"""Attribution maps of one or several models of a study by one method."""
+"""Attribution maps of one model of a study by one method."""
 
 from degu.ops.runtime import model_job
 
-with model_job(snakemake) as members:
-    from degu.jobs.attribute import attribute_members
+with model_job(snakemake) as (member,):
+    from degu.jobs.attribute import attribute_member
 
-    attribute_members(
-        members,
+    attribute_member(
+        member,
         snakemake.input,
         snakemake.output.maps,
         snakemake.wildcards.method,

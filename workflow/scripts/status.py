@@ -8,7 +8,7 @@ from degu.ops.progress import at_once, read_benchmarks, run_text, status, status
 params = snakemake.params
 times, rests_on = times_of(params.results, params.pilot)
 jobs_at_once = at_once(read_benchmarks(f"{params.results}/benchmarks"))
-table = status_text(status(params.arms, times), jobs_at_once, times)
+table = status_text(status(params.arms, times, params.models), jobs_at_once, times)
 run = latest_run(".snakemake/log", params.study, besides=frozenset(params.besides))
 text = f"{table}\n\n{run_text(run)}\n{rests_on}\n"
 Path(snakemake.log[0]).write_text(text)

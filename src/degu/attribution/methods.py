@@ -81,6 +81,7 @@ class Method:
         importance: a key of :data:`IMPORTANCE`.
         settings: the keys of the config's ``attribution`` section that it goes by, and the
             argument of the maker that each is.
+        of_test: of these keys, those that are numbers of sequences drawn from the test set.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Method:
     maker: str
     importance: str
     settings: Mapping[str, str] = field(default_factory=dict)
+    of_test: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not re.fullmatch("[a-z][a-z0-9_]*", self.name):
@@ -121,7 +123,14 @@ _DEEPSHAP = {"references": "k", "hypothetical": "hypothetical"}
 
 _LISTED = (
     Method("saliency", "saliency", "degu.attribution.gradients:make_maps", "observed"),
-    Method("shap", "DeepSHAP", "degu.attribution.deeplift:make_maps", "sum", _DEEPSHAP),
+    Method(
+        "shap",
+        "DeepSHAP",
+        "degu.attribution.deeplift:make_maps",
+        "sum",
+        _DEEPSHAP,
+        of_test=("references",),
+    ),
     Method(
         "shap_dinuc_shuffle",
         "DeepSHAP,\nshuffles",

@@ -120,8 +120,8 @@ def performance_rows(path: str | Path, targets: Iterable[str], identity: Identit
                 continue
             for metric, value in zip(metrics, table[column], strict=True):
                 row = {**identity, "target": target, "head": head, "metric": metric}
-                if head == "std" and metric == "MSE":
-                    size = identity["size"]
+                size = identity.get("size")
+                if head == "std" and metric == "MSE" and size is not None:
                     rows.append({**row, "ddof": 0, "value": value})
                     rows.append({**row, "ddof": 1, "value": value * size / (size - 1)})
                 else:

@@ -1,9 +1,9 @@
-"""Attribution maps of members of a study."""
+"""Attribution maps of one member of a study."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,20 +24,20 @@ from degu.training.batches import predict
 Maps = dict[str, dict[str, HeadMaps]]
 
 
-def attribute_members(
-    members: Sequence[Member],
+def attribute_member(
+    member: Member,
     files: Files,
-    outputs: Sequence[str],
+    output: str,
     method: str,
     settings: Mapping[str, Any],
     architecture: str,
 ) -> None:
-    """Make the maps of members by one method; those of the most active sequences as ``.npy`` too.
+    """Make the maps of a member by one method; those of the most active sequences as ``.npy`` too.
 
     Args:
-        members: whose models they are.
-        files: ``dataset``, ``sequences`` (those that were chosen) and ``models``, one a member.
-        outputs: the files to write, one a member.
+        member: whose model it is.
+        files: ``dataset``, ``sequences`` (those that were chosen) and ``model``.
+        output: the file to write.
         method: a registered one.
         settings: what it goes by, of :meth:`degu.attribution.methods.Method.settings_of`.
         architecture: the config's ``model``.
@@ -49,17 +49,16 @@ def attribute_members(
     info = read_info(files["dataset"])
     sequences = read_sequences(files["sequences"], info.sha256)
     test = cache(lambda: read_split(files["dataset"], "Test", fields=("x",)).x)
-    for member, path, output in zip(members, files["models"], outputs, strict=True):
-        model, card = load_model(
-            path,
-            **member.card_fields,
-            architecture=architecture,
-            dataset_sha256=info.sha256,
-            heads=member.heads(info.targets),
-        )
-        maps = attribute(model, card.heads, sequences, method, test, **settings)
-        write_maps(output, maps, card, method=method, sequences_sha256=sequences.sha256)
-        export_maps(Path(output).parent, maps, sequences, card.member, method)
+    model, card = load_model(
+        files["model"],
+        **member.card_fields,
+        architecture=architecture,
+        dataset_sha256=info.sha256,
+        heads=member.heads(info.targets),
+    )
+    maps = attribute(model, card.heads, sequences, method, test, **settings)
+    write_maps(output, maps, card, method=method, sequences_sha256=sequences.sha256)
+    export_maps(Path(output).parent, maps, sequences, card.member, method)
 
 
 def attribute(

@@ -49,19 +49,25 @@ def lessons_of(member: Member, files: Files) -> Lessons:
     return Lessons(train, validation, heads, info.sha256)
 
 
-def truth_of(member: Member, files: Files) -> np.ndarray:
-    """What a member's heads should predict of Test, (N, heads), stds as such.
+def truth_of(member: Member, files: Files) -> tuple[np.ndarray, tuple[str, ...]]:
+    """What a member should predict of Test, and the kinds of heads that this is the truth of.
+
+    The measurements are that of means, and the ensemble's std that of the epistemic heads of who
+    learns from it; of an aleatoric head nothing is known.
 
     Args:
         member: who is scored.
         files: ``dataset``, and ``std_test`` of a kind that learns from an ensemble.
 
+    Returns:
+        (N, kinds · T), stds as such, and the kinds.
+
     Raises:
         InputError: if a file is not whole, or not of this data set or ensemble.
     """
     y = read_split(files["dataset"], "Test", fields=("y",)).y
-    if member.kind.learns != "ensemble":
-        return y
+    if member.kind.learns != "ensemble" or member.uncertainty is None:
+        return y, ("mean",)
     label = {**member.arm, "dataset_sha256": read_info(files["dataset"]).sha256}
     std = read_npy(files["std_test"], shape=y.shape, dtype_kind="f", content="std of Test", **label)
-    return np.concatenate([y, std], axis=-1)
+    return np.concatenate([y, std], axis=-1), ("mean", member.uncertainty)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from degu.dataset import read_info, read_split
+from degu.heads import Heads
 from degu.io.files import write_csv
 from degu.io.predictions import BEFORE, read_ensemble, read_predictions
 from degu.jobs.lessons import Files, truth_of
@@ -27,15 +28,18 @@ def score_members(members: Sequence[Member], files: Files, tables: Sequence[str]
         InputError: if predictions are not of their member and this data set.
     """
     info = read_info(files["dataset"])
-    y = truth_of(members[0], files)
+    y, kinds = truth_of(members[0], files)
+    scored = Heads(info.targets, kinds)
     written = iter(tables)
     for member, path in zip(members, files["predictions"], strict=True):
         names = [BEFORE] * (len(member.phases) - 1) + ["Test"]
         predictions, card = read_predictions(path, names)
         heads = member.heads(info.targets)
         card.check(path, **member.card_fields, dataset_sha256=info.sha256, heads=heads)
+        columns = [heads.column(target, kind) for kind in kinds for target in info.targets]
         for name in names:
-            write_csv(performance_table(y, predictions[name], heads), next(written))
+            values = predictions[name][..., columns]
+            write_csv(performance_table(y, values, scored), next(written))
 
 
 def score_ensemble(arm: Mapping[str, Any], files: Files, table: str) -> None:

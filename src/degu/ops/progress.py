@@ -24,6 +24,7 @@ _LIKE = (("_evoaug", ""), ("dynamic_student", "student"), ("student", "teacher")
 
 
 _PROPORTION = re.compile(r"(?:^|/)(?:standard_|evoaug_|downsample_)([0-9.e-]+)(?=_|/|$)")
+_MODELS = re.compile(r"_1-(\d+)(?:\.log)?$")
 
 
 #: Jobs of a run that are shown by name.
@@ -39,6 +40,12 @@ def proportion_of(name: str) -> float:
     with suppress(ValueError):
         return float(found[1]) if found and float(found[1]) > 0 else 1.0
     return 1.0
+
+
+def models_of(name: str) -> int:
+    """How many models the job of this name, or log, predicts with: ``..._1-10`` is of ten."""
+    found = _MODELS.search(name)
+    return int(found[1]) if found else 1
 
 
 def read_benchmarks(folder: str | os.PathLike[str]) -> pd.DataFrame:
@@ -71,7 +78,7 @@ def read_benchmarks(folder: str | os.PathLike[str]) -> pd.DataFrame:
     )
 
 
-def kind_of(rule: str) -> str:
+def stage_of(rule: str) -> str:
     """The stage whose ``resources`` of the config a rule has: train, predict or light."""
     if rule.startswith(("train_", "finetune_")):
         return "train"
@@ -96,9 +103,9 @@ class Times:
     """How long a job of a rule takes, going by benchmark files.
 
     A training takes as long as it has sequences: seconds of the rule's trainings, divided by their
-    proportions of the training set. Other jobs take the mean of their rule. A rule without files
-    borrows the time of one that is like it (a teacher's for a student's, one without EvoAug for one
-    with it), or else of the slowest rule of its kind.
+    proportions of the training set. Other jobs take the mean of their rule, for each model. A rule
+    without files borrows the time of one that is like it (a teacher's for a student's, one without
+    EvoAug for one with it), or else of the slowest rule of its kind.
 
     ``times | others`` takes what ``times`` has no files of from others.
 
@@ -110,13 +117,13 @@ class Times:
 
     def __init__(self, benchmarks: pd.DataFrame, scale: float = 1.0) -> None:
         work = [
-            proportion_of(job) if kind_of(rule) == "train" else 1.0
+            proportion_of(job) if stage_of(rule) == "train" else float(models_of(job))
             for rule, job in zip(benchmarks["rule"], benchmarks["job"], strict=True)
         ]
         sums = benchmarks.assign(work=work).groupby("rule")[["seconds", "work"]].sum()
         rates = sums["seconds"] / sums["work"]
         self._rates = {
-            str(rule): float(rate) * (scale if kind_of(str(rule)) == "train" else 1.0)
+            str(rule): float(rate) * (scale if stage_of(str(rule)) == "train" else 1.0)
             for rule, rate in rates.items()
         }
 
@@ -134,20 +141,21 @@ class Times:
                     like = like.replace(old, new)
                 if like in self._rates:
                     return like
-        same_kind = [other for other in self._rates if kind_of(other) == kind_of(rule)]
+        same_kind = [other for other in self._rates if stage_of(other) == stage_of(rule)]
         return max(same_kind, key=self._rates.__getitem__, default=None)
 
-    def seconds(self, rule: str, proportion: float = 1.0) -> float | None:
+    def seconds(self, rule: str, proportion: float = 1.0, models: int = 1) -> float | None:
         """Seconds of a job; None if nothing is known.
 
         Args:
             rule: the job's.
             proportion: of the training set that it uses.
+            models: that it predicts with, or scores.
         """
         basis = self.basis(rule)
         if basis is None:
             return None
-        return self._rates[basis] * (proportion if kind_of(rule) == "train" else 1.0)
+        return self._rates[basis] * (proportion if stage_of(rule) == "train" else models)
 
 
 def times_of(
@@ -208,13 +216,14 @@ def jobs_of(run: Run) -> pd.DataFrame:
     """The jobs of a run, or of a dry run, without those that make no file (``all``).
 
     Returns:
-        Columns ``rule``, ``proportion``, ``partition`` (blank without one), ``gpu``, ``threads``
-        and ``runtime`` (the limit in minutes, NaN without one), a row a job.
+        Columns ``rule``, ``proportion``, ``models``, ``partition`` (blank without one), ``gpu``,
+        ``threads`` and ``runtime`` (the limit in minutes, NaN without one), a row a job.
     """
     rows = [
         {
             "rule": job.rule,
             "proportion": proportion_of(f"downsample_{job.wildcards.get('proportion', 1)}"),
+            "models": models_of(job.logs[0]) if job.logs else 1,
             "partition": str(job.resources.get("slurm_partition", "")),
             "gpu": number_of(job.resources, "gpu", 0),
             "threads": job.threads,
@@ -223,7 +232,7 @@ def jobs_of(run: Run) -> pd.DataFrame:
         for job in run.jobs
         if job.output
     ]
-    columns = ["rule", "proportion", "partition", "gpu", "threads", "runtime"]
+    columns = ["rule", "proportion", "models", "partition", "gpu", "threads", "runtime"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -241,8 +250,10 @@ def plan(jobs: pd.DataFrame, times: Times) -> pd.DataFrame:
         are). Where nothing is known, times are NaN and the basis is None.
     """
     seconds = [
-        times.seconds(rule, proportion)
-        for rule, proportion in zip(jobs["rule"], jobs["proportion"], strict=True)
+        times.seconds(rule, proportion, models)
+        for rule, proportion, models in zip(
+            jobs["rule"], jobs["proportion"], jobs["models"], strict=True
+        )
     ]
     jobs = jobs.assign(hours=pd.Series(seconds, jobs.index, dtype=float) / 3600)
     keys = ["rule", "partition", "gpu", "threads"]
@@ -373,6 +384,7 @@ def training_of(model: str | os.PathLike[str]) -> Training | None:
 def status(
     arms: Mapping[str, Mapping[str, Sequence[str]]],
     times: Times,
+    models: Mapping[str, int],
     *,
     now: float | None = None,
 ) -> pd.DataFrame:
@@ -382,6 +394,7 @@ def status(
         arms: for each arm's name its rules, and for each rule the final file of each of its jobs.
             Arms may share files.
         times: of jobs that are done, or of a pilot.
+        models: how many a job of a rule predicts with, where they are several.
         now: seconds since 1970; None asks the clock.
 
     Returns:
@@ -396,18 +409,18 @@ def status(
         for rule, files in rules.items():
             for file in files:
                 if (rule, file) not in known:
-                    known[rule, file] = _state(rule, file, times, now)
+                    known[rule, file] = _state(rule, file, times, models.get(rule, 1), now)
                 rows.append((arm, rule, file, *known[rule, file]))
     return pd.DataFrame(rows, columns=["arm", "rule", "file", "state", "epochs", "seconds"])
 
 
-def _state(rule: str, file: str, times: Times, now: float) -> tuple[str, float, float]:
+def _state(rule: str, file: str, times: Times, models: int, now: float) -> tuple[str, float, float]:
     nan = float("nan")
     if os.path.exists(file):
         return "done", nan, 0.0
-    seconds = times.seconds(rule, proportion_of(file))
+    seconds = times.seconds(rule, proportion_of(file), models)
     left = nan if seconds is None else seconds
-    training = training_of(file) if kind_of(rule) == "train" else None
+    training = training_of(file) if stage_of(rule) == "train" else None
     if training is None:
         return "left", nan, left
     if training.running and training.since is not None:

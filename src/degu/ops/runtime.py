@@ -133,9 +133,7 @@ def members_of(job: Any) -> list[Member]:
         job: what Snakemake gives a script, with the parameter ``kind``.
     """
     kind, wildcards = kind_of(job.params.kind), dict(job.wildcards.items())
-    if "ix" in wildcards:
-        return [Member.of(kind, wildcards, job.config)]
-    return Member.together(kind, wildcards, job.config)
+    return Member.batch(kind, wildcards, job.config)
 
 
 @contextmanager

@@ -247,11 +247,6 @@ def read_shift_info(path: PathLike, dataset_sha256: str | None = None) -> ShiftI
     return info
 
 
-def shift_kinds(path: PathLike) -> tuple[str, ...]:
-    """Kinds of shift in a ``shift.h5``, in the order of the config it was made with."""
-    return read_shift_info(path).kinds
-
-
 def read_shift(path: PathLike, kind: str, dataset_sha256: str | None = None) -> Shifted:
     """Sequences of one kind of shift.
 

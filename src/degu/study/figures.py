@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from degu.plots.catalogue import FIGURES, Figure
 from degu.plots.series import BUILT_IN, series_name
 from degu.study.inputs import explained, shift_inputs, shift_params
-from degu.study.layout import ARMS
+from degu.study.layout import ARMS, Layout
 from degu.sweep import Arm
 
 if TYPE_CHECKING:
@@ -28,11 +28,13 @@ class Source:
     Attributes:
         files: by name, of the arm, target and method that a figure's wildcards name.
         arms: of a study, those that have it.
+        roles: whether it tells kinds of models apart, so that a figure needs the look of each.
         members: functions from wildcards to the identities of what ``files`` has by that name.
     """
 
     files: Callable[[Study, Figure, Wildcards], Files]
     arms: Callable[[Study], Sequence[Arm]] = lambda study: study.arms
+    roles: bool = True
     members: Callable[[Study], Mapping[str, Callable[[Wildcards], Any]]] = lambda study: {}
 
 
@@ -71,15 +73,14 @@ SOURCES: dict[str, Source] = {
         lambda study, figure, w: {"maps": study.layout.attribution_maps(study.arm(w))},
         arms=_map_arms,
     ),
-    "attribution_members": Source(_drawn_maps, arms=_map_arms),
+    "attribution_members": Source(_drawn_maps, arms=_map_arms, roles=False),
 }
 """By name, as the catalogue's figures have it; each has the data set beside it."""
 
 
 def job(figure: Figure) -> str:
     """What tells a figure's jobs apart, a pattern of wildcards; empty if there is one."""
-    arm = ARMS.wildcards
-    name = "{augmentation}_{proportion}_n{size}".format(**arm)
+    name = Layout.arm_job(ARMS)
     return {"study": "", "arm": name, "maps": f"{name}_{{target}}_{{method}}"}[figure.per]
 
 
@@ -109,14 +110,15 @@ def params(study: Study, figure: Figure) -> dict[str, Any]:
 
     ``members`` is a function of wildcards where a figure is told of members.
     """
-    members = SOURCES[figure.source].members(study)
+    source = SOURCES[figure.source]
+    members = source.members(study)
 
     def who(wildcards: Wildcards) -> dict[str, Any]:
         return {name: of(wildcards) for name, of in members.items()}
 
     return {
         "draw": figure.draw,
-        "series": looks(study),
+        "series": looks(study) if source.roles else [],
         "settings": {key: _setting(study.config, key) for key in figure.settings},
         "members": who if members else {},
     }

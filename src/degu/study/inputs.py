@@ -6,7 +6,7 @@ decides what a change makes again, so each job is given what it goes by, and not
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -38,7 +38,7 @@ def teacher_files(study: Study, path: Callable[[Member], str]) -> Callable[[Wild
 
 def training_inputs(study: Study, kind: Kind) -> Inputs:
     """Files that a kind's trainings read, without the model that fine-tuning begins with."""
-    layout, pattern = study.layout, Member.pattern(kind)
+    layout, pattern = study.layout, study.pattern(kind)
     files: Inputs = {"dataset": layout.dataset}
     if kind.learns == "assay":
         return files | {"subset": layout.subset(pattern)}
@@ -75,22 +75,21 @@ def training_params(study: Study, kind: Kind, phase: str) -> Inputs:
     return params | {
         "architecture_source": study.architecture_source,
         "training": config[kind.training],
-        "evoaug": study.evoaug if phase == "aug" and "" in kind.trainings else None,
+        "evoaug": study.evoaug if phase == "aug" and kind.evoaug else None,
         "settings": lambda wildcards: dict(kind.settings(config, wildcards)),
-        **{name: value for name, value in kind.fixed(config).items()},
+        **kind.fixed(config),
     }
 
 
-def together(study: Study, kind: Kind) -> list[Member]:
-    """Patterns of the models that one job predicts with (:meth:`.Kind.together`)."""
-    pattern = Member.pattern(kind)
-    return [replace(pattern, member=ix) for ix in kind.together(study.config)]
+def batch(study: Study, kind: Kind) -> list[Member]:
+    """Patterns of the models that one job predicts with and scores (:meth:`.Kind.batch`)."""
+    return [replace(study.pattern(kind), member=ix) for ix in kind.batch(study.config)]
 
 
-def together_job(study: Study, kind: Kind) -> str:
-    """The name of such a job in logs."""
-    pattern = Member.pattern(kind)
-    return (pattern if kind.of_pool else replace(pattern, member="")).job
+def batch_job(study: Study, kind: Kind) -> str:
+    """The name of such a job in logs: of several models, with how many they are."""
+    several = kind.batch(study.config)
+    return replace(study.pattern(kind), member=f"1-{several[-1]}" if kind.together else "{ix}").job
 
 
 def prediction_params(study: Study, kind: Kind) -> Inputs:
@@ -110,19 +109,19 @@ def prediction_inputs(study: Study, kind: Kind) -> Inputs:
     layout = study.layout
 
     def models(wildcards: Wildcards) -> list[str]:
-        members = study.together(kind, wildcards)
+        members = study.batch(kind, wildcards)
         return [layout.model(member, phase) for member in members for phase in member.phases]
 
-    pattern = Member.pattern(kind)
+    pattern = study.pattern(kind)
     return {"dataset": layout.dataset, "subset": layout.subset(pattern), "models": models}
 
 
 def score_inputs(study: Study, kind: Kind) -> Inputs:
     """Files that a kind's performance tables are made of."""
-    layout, pattern = study.layout, Member.pattern(kind)
+    layout, pattern = study.layout, study.pattern(kind)
     files: Inputs = {
         "dataset": layout.dataset,
-        "predictions": [layout.predictions(member) for member in together(study, kind)],
+        "predictions": [layout.predictions(member) for member in batch(study, kind)],
     }
     if kind.learns == "ensemble":
         files["std_test"] = layout.ensemble_std(pattern, "Test")
@@ -131,7 +130,18 @@ def score_inputs(study: Study, kind: Kind) -> Inputs:
 
 def final_models(study: Study, kind: Kind) -> Callable[[Wildcards], list[str]]:
     """The models that are the members of a job."""
-    return lambda wildcards: [study.layout.model(m) for m in study.together(kind, wildcards)]
+    return lambda wildcards: [study.layout.model(m) for m in study.batch(kind, wildcards)]
+
+
+def final_model(study: Study, kind: Kind) -> Callable[[Wildcards], str]:
+    """The model that is a member."""
+    return lambda wildcards: study.layout.model(study.member(kind, wildcards))
+
+
+def batch_request(request: Mapping[str, Any], study: Study, kind: Kind) -> Inputs:
+    """What a job asks for that predicts with several models: as much time for each."""
+    several, runtime = len(kind.batch(study.config)), request["runtime"]
+    return {**request, "runtime": lambda wildcards, attempt: several * runtime(wildcards, attempt)}
 
 
 def score_params(kind: Kind | None = None) -> Inputs:
@@ -249,11 +259,10 @@ def comparison_params(study: Study) -> Inputs:
 
 def comparison_outputs(study: Study) -> list[str]:
     """Files of an arm's students that need the maps of all of them, or of the teachers."""
-    # The same for every arm, but for its wildcards.
-    arm = study.attribution_arms[:1]
-    explained = [m for m in study.explained(arm) if not m.kind.of_pool]
+    # The same for every arm that has them, but for its wildcards.
     wildcards: dict[str, Any] = dict(ARMS.wildcards)
-    anywhere = [replace(m, **wildcards) for m in explained]
+    explained = [m for m in study.explained() if not m.kind.of_pool]
+    anywhere = dict.fromkeys(replace(m, **wildcards) for m in explained)
     files = [path for member in anywhere for path in study.sibling_maps(member)]
     for member in anywhere:
         for method in study.methods:

@@ -13,7 +13,6 @@ from itertools import product
 from typing import Any, Literal
 
 from degu.errors import InputError
-from degu.plots import series
 from degu.sweep import Arm, Variant, choose_arms
 
 Config = Mapping[str, Any]
@@ -28,7 +27,7 @@ class Kind:
         name: of its rules (``train_{name}``), and in ``baselines`` of the config.
         role: in cards and in ``summary.csv``.
         folder, shift_folder: below the pool; patterns of the wildcards in ``fields``.
-        number: how many models there are of a choice, from the config and the arm's size.
+        number: how many models there are of a choice, from the config and the ensemble's size.
         label: its name in figures; None is ``role``.
         learns: ``assay``, the measurements, or ``ensemble``, the mean and uncertainty of an arm's
             teachers.
@@ -41,7 +40,12 @@ class Kind:
         heads: kinds of its output columns without the epistemic one (:class:`degu.heads.Heads`).
         maps_folder: where its attribution maps lie; None if it has none.
         training, finetuning: sections of the config.
-        phases: by augmentation of the arm, how its training goes.
+        phases: by augmentation of the arm, how its training goes; arms with another one have none.
+        evoaug: whether the first of two phases is trained on EvoAug's sequences, as teachers are;
+            otherwise its ``trainer`` makes them.
+        together: whether the models of an arm are predicted with and scored by one job: nothing is
+            trained on what they predict, and there are equally many in every arm, so TensorFlow is
+            imported once for all of them.
         trainer: ``module:function`` that trains a model; see :mod:`degu.jobs.train`.
         needs_teachers: whether the training asks the teachers themselves.
         settings: what else the training goes by, from the config and the member's wildcards, so
@@ -67,6 +71,8 @@ class Kind:
     phases: Mapping[str, tuple[str, ...]] = field(
         default_factory=lambda: {"standard": ("",), "evoaug": ("aug", "finetune")}, hash=False
     )
+    evoaug: bool = True
+    together: bool = False
     trainer: str = "degu.jobs.train:train_plain"
     needs_teachers: bool = False
     settings: Callable[[Config, Mapping[str, str]], Mapping[str, Any]] = lambda config, w: {}
@@ -76,15 +82,13 @@ class Kind:
         """Whether the ensembles of a pool share its models, whatever their size."""
         return "size" not in self.fields
 
-    def together(self, config: Config) -> tuple[int | str, ...]:
-        """Numbers of the models that one job predicts with, explains and scores.
+    def batch(self, config: Config) -> tuple[int | str, ...]:
+        """Numbers of the models that one job predicts with and scores; ``{ix}`` for one of many.
 
-        Nothing is trained on what those of an arm predict, and there are equally many in every arm:
-        one job does it for all of them, and imports TensorFlow once. The models of a pool have each
-        a job of its own, so that a larger ensemble leaves the predictions as they are that smaller
-        ones learn from.
+        Those of a pool have each a job of its own, so that a larger ensemble leaves the predictions
+        as they are that smaller ones learn from.
         """
-        return ("{ix}",) if self.of_pool else tuple(range(1, self.number(config, 0) + 1))
+        return tuple(range(1, self.number(config, 0) + 1)) if self.together else ("{ix}",)
 
     def rule(self, phase: str) -> str:
         """The rule that trains a phase."""
@@ -163,6 +167,7 @@ STUDENT = Kind(
     maps_folder="n{size}-{uncertainty}",
     number=_replicates,
     learns="ensemble",
+    together=True,
     fields=("size", "uncertainty"),
     choices=lambda config: [{"uncertainty": u} for u in config["students"]["uncertainty"]],
     training="student_training",
@@ -175,6 +180,8 @@ DYNAMIC_STUDENT = Kind(
     shift_folder="n{size}-dynamic",
     number=_replicates,
     learns="ensemble",
+    together=True,
+    evoaug=False,
     seed_role="dynamic student",
     fields=("size", "variant"),
     choices=_dynamic_variants,
@@ -212,10 +219,19 @@ def kind_of(name: str) -> Kind:
 
 
 def register(kind: Kind) -> None:
-    """Enter a baseline in the registry; ValueError if its name is taken."""
+    """Enter a baseline in the registry.
+
+    Raises:
+        ValueError: if its name is taken, or it is of a pool and has attribution maps, which are
+            compared within an arm.
+    """
     if kind.name in {"teacher", "student", "dynamic_student", *BASELINES}:
         raise ValueError(f"There is a kind of model {kind.name} already.")
-    series.register(kind.role, kind.label or kind.role)
+    if kind.of_pool and (kind.maps_folder or kind.together):
+        raise ValueError(
+            f"{kind.name}: of the kinds without `size` among their fields teachers alone have "
+            "maps, and each model has a job of its own."
+        )
     BASELINES[kind.name] = kind
 
 

@@ -1,7 +1,7 @@
 """The results tree: the one place that knows where a file lies.
 
 Every path is made from a member, an arm or a pool, or from a pattern of such: then it has wildcards
-in their places. ``docs/design`` of the tree: the README's table of results.
+in their places. The tree as a whole: docs/guide.md, "Files".
 """
 
 from __future__ import annotations

@@ -36,9 +36,10 @@ class Member:
     variant: str | None = None
 
     @classmethod
-    def pattern(cls, kind: Kind) -> Self:
+    def pattern(cls, kind: Kind, config: Config) -> Self:
         """Of all models of a kind, with wildcards in place of what tells them apart."""
-        own = {name: f"{{{name}}}" for name in kind.fields}
+        own: dict[str, Any] = {name: f"{{{name}}}" for name in kind.fields}
+        own = {**kind.fixed(config), **own}
         return cls(kind, "{augmentation}", "{proportion}", "{ix}", **own)
 
     @classmethod
@@ -51,10 +52,10 @@ class Member:
         return cls(kind, *pool, int(wildcards["ix"]), **{**kind.fixed(config), **own})
 
     @classmethod
-    def together(cls, kind: Kind, wildcards: Mapping[str, str], config: Config) -> list[Self]:
-        """The members that one job predicts with, from the wildcards of its paths."""
+    def batch(cls, kind: Kind, wildcards: Mapping[str, str], config: Config) -> list[Self]:
+        """The members that one job is about, from the wildcards of its paths."""
         own = dict(wildcards.items())
-        numbers = [own["ix"]] if kind.of_pool else kind.together(config)
+        numbers = [own["ix"]] if "ix" in own else kind.batch(config)
         return [cls.of(kind, {**own, "ix": str(ix)}, config) for ix in numbers]
 
     @property

@@ -169,7 +169,7 @@ def summary_params(study: Study, name: str) -> dict[str, Any]:
         "targets": study.targets,
         "stage": STAGES["summarize"],
         "members": [
-            m.identity | ({"stage": phase} if phase not in ("", "finetune") else {})
+            m.identity | ({} if phase == m.phases[-1] else {"stage": phase})
             for m in part.members(study)
             for phase in m.phases
         ],
@@ -189,17 +189,27 @@ def jobs_of(study: Study, arm: Arm) -> dict[str, list[str]]:
         kind = member.kind
         for phase in member.phases:
             add(kind.rule(phase), layout.model(member, phase))
-        if not kind.of_pool and member.member != kind.together(study.config)[-1]:
+        if arm in study.attribution_arms and kind.maps_folder:
+            for method in study.methods:
+                add(f"attribute_{kind.name}", layout.maps(member, method))
+        if kind.together and member.member != kind.batch(study.config)[-1]:
             continue  # the last one's files stand for the job of all
         add(f"predict_{kind.name}", layout.predictions(member))
         if study.config["shift"]["kinds"]:
             add(f"predict_shift_{kind.name}", layout.shift_predictions(member))
-        if arm in study.attribution_arms and kind.maps_folder:
-            for method in study.methods:
-                add(f"attribute_{kind.name}", layout.maps(member, method))
     add("aggregate_ensemble", layout.ensemble_std(arm, "Test"))
     add("distillation_data", layout.distillation(arm))
     return jobs
+
+
+def models_of(study: Study) -> dict[str, int]:
+    """How many models a job of a rule predicts with, where they are several."""
+    several = {kind: len(kind.batch(study.config)) for kind in study.kinds if kind.together}
+    return {
+        f"{verb}_{kind.name}": n
+        for kind, n in several.items()
+        for verb in ("predict", "predict_shift")
+    }
 
 
 def status_of(study: Study) -> dict[str, dict[str, list[str]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -102,11 +103,6 @@ class Study:
         return {k: v for k, v in self.config["data"].items() if k not in whence}
 
     @property
-    def planted(self) -> bool:
-        """Whether it is known which bases matter."""
-        return self.config["data"]["source"] == "simulate"
-
-    @property
     def evoaug(self) -> Mapping[str, Any]:
         """What EvoAug arms draw from, and how."""
         return used_settings(self.config["evoaug"])
@@ -157,12 +153,13 @@ class Study:
 
     def _of_kind(self, kind: Kind, arms: Sequence[Arm]) -> list[Member]:
         config, choices = self.config, kind.choices(self.config)
+        having = [a for a in kind.arms(config, self.arms) if a.augmentation in kind.phases]
+        arms = [arm for arm in arms if arm in having]
         if kind.of_pool:
             places: list[tuple[tuple[str, float], int | None, int]]
             places = [(pool, None, n) for pool, n in pool_sizes(arms).items()]
         else:
-            having = kind.arms(config, self.arms)
-            places = [(arm.pool, arm.size, arm.size) for arm in arms if arm in having]
+            places = [(arm.pool, arm.size, arm.size) for arm in arms]
         return [
             Member(kind, *pool, ix, size, **{**kind.fixed(config), **own})
             for (pool, size, n), own in product(places, choices)
@@ -173,9 +170,22 @@ class Study:
         """The member that a path's wildcards name."""
         return Member.of(kind, wildcards, self.config)
 
-    def together(self, kind: Kind, wildcards: Wildcards) -> list[Member]:
+    def pattern(self, kind: Kind) -> Member:
+        """All members of a kind, with wildcards in place of what tells them apart."""
+        return Member.pattern(kind, self.config)
+
+    def batch(self, kind: Kind, wildcards: Wildcards) -> list[Member]:
         """The members that one job predicts with, from the wildcards of its paths."""
-        return Member.together(kind, wildcards, self.config)
+        return Member.batch(kind, wildcards, self.config)
+
+    @property
+    def choices(self) -> dict[str, str]:
+        """What tells models of an arm apart: by wildcard, a pattern of the values in paths."""
+        values: dict[str, list[str]] = {}
+        for kind in self.kinds:
+            for name, value in (item for own in kind.choices(self.config) for item in own.items()):
+                values.setdefault(name, []).append(re.escape(value))
+        return {name: "|".join(dict.fromkeys(found)) for name, found in values.items()}
 
     def arm(self, wildcards: Wildcards) -> Arm:
         """The arm that a path's wildcards name."""

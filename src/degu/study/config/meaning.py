@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from degu import ingest
+from degu.attribution.methods import METHODS
 from degu.errors import InputError
 from degu.models.registry import REGISTRY
 from degu.study.config.messages import missing_key
@@ -136,7 +137,8 @@ def _check_attribution(config: Config) -> None:
             f"attribution.bins: {bins} bins of {per_bin} (per_bin) need {bins * per_bin} test "
             f"sequences, but data.{option} is {n_test}; write a smaller number of either."
         )
-    for key in ("top_n", "references") if "shap" in settings["methods"] else ("top_n",):
+    drawn = [key for name in settings["methods"] for key in METHODS[name].of_test]
+    for key in dict.fromkeys(["top_n", *drawn]):
         if settings[key] > n_test:
             raise InputError(
                 f"attribution.{key}: {settings[key]} is more than the {n_test} sequences of "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from degu.study.config.schema import Schema, choices_of, join_key, keys_of, kind_of, sources_of
+from degu.study.config.schema import Schema, choices_of, join_key, keys_of, sources_of, type_of
 from degu.study.config.wording import (
     WORDS,
     as_yaml,
@@ -67,7 +67,7 @@ def explain(error: ValidationError, rules: Schema, schema: Schema) -> str:
             return f"{key}: {as_yaml(twice)} occurs twice; list it once."
         case _:
             size = "small" if "inimum" in str(error.validator) else "large"
-            fitting = f"{WORDS[kind_of(node)]}, {bounds(node)}{such_as(node)}"
+            fitting = f"{WORDS[type_of(node)]}, {bounds(node)}{such_as(node)}"
             return f"{key}: {as_yaml(value)} is too {size}; write {fitting}."
 
 
@@ -101,7 +101,7 @@ def _unknown_key(
 
 
 def _wrong_type(key: str, node: Schema, value: Any, nested: bool) -> str:
-    kind = kind_of(node)
+    kind = type_of(node)
     wanted = WORDS[kind]
     remedy = f"write {'its keys below it' if kind == 'object' else wanted}{such_as(node)}"
     if value is None:

@@ -108,7 +108,7 @@ def choices_of(node: Schema) -> list[str] | None:
     return node.get("enum")
 
 
-def kind_of(node: Schema) -> str:
+def type_of(node: Schema) -> str:
     """The JSON type of a node's values that are not null."""
     kinds = node.get("type", "string")
     return kinds if isinstance(kinds, str) else kinds[0]

@@ -11,11 +11,11 @@ from degu.study.config.schema import (
     Schema,
     choices_of,
     keys_of,
-    kind_of,
     load,
     nullable,
     resolve,
     sources_of,
+    type_of,
 )
 from degu.study.config.wording import WORDS, as_yaml, bounds, listed
 
@@ -67,7 +67,7 @@ def _value(node: Schema) -> str:
     choices = choices_of(node)
     if choices is not None:
         return f"one of {', '.join(f'`{choice}`' for choice in choices) or '(none yet)'}"
-    kind = kind_of(node)
+    kind = type_of(node)
     words = WORDS[kind].removeprefix("a ") + (" or null" if nullable(node) else "")
     items, values = node.get("items", {}), node.get("additionalProperties")
     if "properties" in items:
