@@ -1,14 +1,20 @@
 """What a member is trained, validated and scored on: the splits that it should be."""
 
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import write_small_dataset
 
 from degu.dataset import read_info
 from degu.dataset.distillation import write_distillation, write_subset_sequences
 from degu.errors import InputError
+from degu.io.card import Card
 from degu.io.files import write_npy
+from degu.io.predictions import write_predictions
 from degu.jobs.lessons import lessons_of, truth_of
+from degu.jobs.score import score_members
 from degu.study.kinds import STUDENT, TEACHER
 from degu.study.member import Member
 
@@ -91,6 +97,27 @@ def test_what_members_are_scored_on(files, splits):
     student, kinds = truth_of(Member(STUDENT, "standard", 0.5, 1, 2, "logvar"), paths)
     assert kinds == ("mean", "logvar")
     np.testing.assert_array_equal(student, np.hstack([splits["Test"].y, std["Test"]]))
+
+
+def test_heads_without_a_truth_are_not_scored(files, splits, tmp_path):
+    """Of a heteroscedastic model, the activities alone."""
+    paths, *_ = files
+    kind = replace(TEACHER, name="heteroscedastic", heads=("mean", "aleatoric"))
+    member = Member(kind, "standard", 0.5, 1)
+    predictions = {"Test": np.hstack([splits["Test"].y + 0.5, np.ones((N_TEST, 2))])}
+    card = Card(
+        **member.card_fields,
+        heads=member.heads(("Dev", "Hk")),
+        architecture="own",
+        seed=1,
+        dataset_sha256=read_info(paths["dataset"]).sha256,
+    )
+    write_predictions(tmp_path / "predictions.h5", predictions, card)
+    given = {**paths, "predictions": [tmp_path / "predictions.h5"]}
+    score_members([member], given, [str(tmp_path / "table.csv")])
+    table = pd.read_csv(tmp_path / "table.csv").set_index("metric")
+    assert list(table.columns) == ["Dev", "Hk"]
+    np.testing.assert_allclose(table.loc["MSE"], 0.25, rtol=1e-5)
 
 
 def test_lessons_of_another_ensemble_are_refused(files):

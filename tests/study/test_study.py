@@ -7,6 +7,7 @@ import pytest
 
 from degu.errors import InputError
 from degu.study.config import validate
+from degu.study.inputs import training_params
 from degu.study.kinds import (
     BASELINES,
     DYNAMIC_STUDENT,
@@ -302,4 +303,47 @@ def test_a_baseline_of_one_s_own():
         with pytest.raises(ValueError, match="already"):
             register(own)
     assert "own_baseline" not in BASELINES
+
+
+def of_pool(**more):
+    return Kind(
+        "pooled",
+        role="pooled",
+        folder="baselines/pooled",
+        shift_folder="pooled",
+        number=lambda config, size: size,
+        **more,
+    )
+
+
+def test_a_baseline_of_a_pool_may_be_of_some_arms_alone():
+    def arms(config, arms):
+        return [arm for arm in arms if arm.proportion == 1]
+
+    with registered(of_pool(arms=arms, phases={"standard": ("",)})) as kind:
+        members = study_of(baselines=["pooled"]).members(kinds=[kind])
+    # EvoAug is not among its phases.
+    assert [(m.augmentation, m.proportion, m.member) for m in members] == [
+        ("standard", 1.0, i) for i in (1, 2, 3)
+    ]
+
+
+def test_what_a_kind_of_two_phases_is_trained_on():
+    """EvoAug's sequences unless it says otherwise, also where it is never trained without."""
+    for evoaug in (True, False):
+        kind = of_pool(phases={"evoaug": ("aug", "finetune")}, evoaug=evoaug)
+        with registered(kind):
+            study = study_of(baselines=["pooled"])
+            params = training_params(study, kind, "aug")
+            assert params["evoaug"] == (study.evoaug if evoaug else None)
+
+
+def test_kinds_that_cannot_be_are_refused_when_they_are_registered():
+    for more in ({"maps_folder": "pooled"}, {"together": True}):
+        with pytest.raises(ValueError, match="teachers alone have maps"):
+            register(of_pool(**more))
+    assert "pooled" not in BASELINES
+
+
+def test_no_baseline_is_left():
     assert not [kind for kind in study_of().kinds if kind.role == "own_baseline"]

@@ -34,7 +34,7 @@ def test_the_papers_grid_plans_its_jobs(tmp_path):
         "train_student": standard_arms * students,
         "train_student_evoaug": evoaug_arms * students,
         "finetune_student": evoaug_arms * students,
-        # The ten students of a kind are predicted, scored and explained by one job.
+        # The ten students of a kind are predicted with and scored by one job.
         "predict_student": arms * 2,
         "score_student": standard_arms * 2,
         "score_student_evoaug": evoaug_arms * 2,
@@ -52,7 +52,7 @@ def test_the_papers_grid_plans_its_jobs(tmp_path):
         "plot_shift_distribution": arms,
         "attribution_sequences": 1,
         "attribute_teacher": mapped * 10 * 3,
-        "attribute_student": mapped * 2 * 3,
+        "attribute_student": mapped * students * 3,
         "average_attribution": mapped,
         "attribution_distance": mapped * 10,
         "evaluate_attribution": mapped,
