@@ -316,8 +316,8 @@ def test_no_model_is_kept(name, make):
         return [sum(isinstance(item, kind) for item in gc.get_objects()) for kind in kinds]
 
     before = alive()
-    gone = explained(method, make, 20)
-    assert [ref() for ref in gone] == [None] * 20
+    gone = explained(method, make, 6)
+    assert [ref() for ref in gone] == [None] * 6
     assert all(now <= then for now, then in zip(alive(), before, strict=True))
 
 

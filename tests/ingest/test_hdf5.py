@@ -91,7 +91,7 @@ def assert_is(splits, content):
         assert splits[name].y.dtype == np.float32
 
 
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(
     sizes=st.tuples(*3 * [st.integers(1, 6)]),
     length=st.integers(1, 9).filter(lambda length: length != 4),

@@ -46,7 +46,7 @@ from degu.study.config.files import refuse_duplicate_keys
 from degu.study.config.validate import validate
 from degu.training.history import read_history, save_history
 
-FILES = 80
+FILES = 40
 """Mutated files of each format in a run of the tests; a model, which is slow to load, has fewer."""
 TIMES = int(os.environ.get("DEGU_FUZZ", "1"))
 

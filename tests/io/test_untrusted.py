@@ -163,13 +163,17 @@ def test_no_object_is_made_from_yaml(tmp_path):
 def test_a_module_is_imported_only_if_the_config_names_it(tmp_path):
     (tmp_path / "my_module.py").write_text("open('imported', 'w')\nbuild = None\n")
     code = "from degu.models.registry import build, source_identity\n"
-    done = run_python(code + "build('deepstarr', (40, 4), 1)", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    # Told before any job, and without running it.
-    done = run_python(code + "source_identity('my_module:build')", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert not (tmp_path / "imported").exists()
-    run_python(code + "build('my_module:build', (40, 4), 1)", cwd=tmp_path)
+    code += (
+        "import os\n"
+        "build('deepstarr', (40, 4), 1)\n"
+        # Told before any job, and without running it.
+        "source_identity('my_module:build')\n"
+        "assert not os.path.exists('imported')\n"
+        "print('not yet')\n"
+        "build('my_module:build', (40, 4), 1)\n"
+    )
+    done = run_python(code, cwd=tmp_path)
+    assert done.stdout.endswith("not yet\n"), done.stderr
     assert (tmp_path / "imported").exists()
     assert "my_module" not in sys.modules
 

@@ -7,7 +7,8 @@ import pytest
 from matplotlib.image import imread
 from snakemake_runs import ROOT, planned_jobs, run_snakemake
 
-EXTENSIONS = ["env", f"PYTHONPATH={ROOT / 'tests/workflow/extensions'}"]
+# What the extensions import is this checkout's package too.
+EXTENSIONS = ["env", f"PYTHONPATH={ROOT / 'tests/workflow/extensions'}:{ROOT / 'src'}"]
 CONFIG = {
     "dataset": "extended",
     "data": {"source": "letters", "number": 60},

@@ -126,7 +126,7 @@ def test_a_new_figure_is_drawn_and_nothing_else(folder, checkout):
 
 def test_a_new_baseline_trains_itself_alone(folder):
     """One of each pool, registered from outside, with a metric, a figure and a method besides."""
-    extensions = ("env", f"PYTHONPATH={ROOT / 'tests/workflow/extensions'}")
+    extensions = ("env", f"PYTHONPATH={ROOT / 'tests/workflow/extensions'}:{ROOT / 'src'}")
     config = changed(baselines=["constant"])
     jobs = plan(folder, config, prefix=(*UNPRIVILEGED, *extensions))
     starts = ("train", "finetune", "predict", "aggregate", "distill", "attribut", "ingest", "sub")
