@@ -125,6 +125,7 @@ def test_a_dry_run_is_recorded_where_that_is_asked_for(run, tmp_path):
         "proportion": 1,
         "partition": "long",
         "gpu": 1,
+        "models": 1,
         "threads": 2,
         "runtime": 30,
     }
