@@ -237,12 +237,9 @@ def register(kind: Kind) -> None:
 
 @contextmanager
 def registered(kind: Kind) -> Iterator[Kind]:
-    """Have a baseline, and its series in figures, in the registry for a while."""
-    before = set(series.SERIES)
+    """Have a baseline in the registry for a while."""
     register(kind)
     try:
         yield kind
     finally:
         del BASELINES[kind.name]
-        for name in set(series.SERIES) - before:
-            del series.SERIES[name]
