@@ -11,7 +11,7 @@ from degu.errors import InputError
 from degu.io.summary import tidy
 from degu.plots.attribution import plot_attribution
 from degu.plots.attribution_scatter import plot_attribution_scatter
-from degu.plots.series import SERIES, in_order, look, register
+from degu.plots.series import BUILT_IN, SERIES, in_order, look, register
 
 UNITS = "log2 enrichment"
 LARGE = ("standard", 1.0, 10)
@@ -23,8 +23,10 @@ FIGURES = (
 
 @pytest.fixture
 def registry():
-    """The registry, which is as before after the test."""
+    """The registry with what is built in, which is as before after the test."""
     before = dict(SERIES)
+    for name in set(SERIES) - BUILT_IN:
+        del SERIES[name]
     yield SERIES
     SERIES.clear()
     SERIES.update(before)
