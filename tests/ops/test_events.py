@@ -128,7 +128,6 @@ def test_a_dry_run_is_recorded_where_that_is_asked_for(run, tmp_path):
         "models": 1,
         "threads": 2,
         "runtime": 30,
-        "models": 1,
     }
     assert jobs.loc["lost", ["partition", "gpu", "threads"]].to_list() == ["", 0, 1]
     assert set(run.glob(".snakemake/log/*")) == before
