@@ -27,6 +27,8 @@ rule status:
     params:
         arms=parts.status_of(STUDY),
         models=parts.models_of(STUDY),
+        trained=parts.trained_by(STUDY),
+        reseed=config["reseed"],
         results=FILES.results,
         pilot=PILOT,
         study=config["dataset"],

@@ -19,17 +19,18 @@ NEWS = {"plan", "status"}
 def end_of_run(log, succeeded):
     """Say how a run has ended, here and to Slack where that is wanted."""
     # Here and not above, since it costs every job the import of pandas.
-    from degu.ops.news import end_of_run_text
+    from degu.ops.news import end_of_run_text, failed_text
 
     if {job.rule.name for job in workflow.dag.jobs} <= NEWS:
         return
     run = report_run(config["dataset"], succeeded=succeeded, log=log)
+    failed = failed_text(parts.trained_by(STUDY), config["reseed"])
     # Through Snakemake's logger, so that it comes after all that was said before.
     if succeeded:
         made = {str(file) for job in workflow.dag.jobs for file in job.output}
         whole = FILES.summary() in made
-        logger.info(end_of_run_text(FILES.results, whole=whole))
+        logger.info(end_of_run_text(FILES.results, failed, whole=whole))
     else:
-        lines = failure_lines(run.failed)
+        lines = list(filter(None, [failed])) + failure_lines(run.failed)
         lines.append(f"Failed: each job's log lies in {FILES.results}/logs/")
         logger.error("\n".join(lines))

@@ -10,7 +10,7 @@ from scipy import stats
 from degu.errors import InputError
 from degu.heads import Heads
 from degu.io.files import write_csv, write_npy
-from degu.io.summary import performance_rows, summarize, tidy, tidy_rows
+from degu.io.summary import FAILED, performance_rows, summarize, tidy, tidy_rows
 from degu.metrics import performance_table
 
 TARGETS = ("Dev", "Hk")
@@ -294,3 +294,24 @@ def test_a_table_that_is_not_tidy_is_refused(study, tmp_path):
     path.unlink()
     with pytest.raises(InputError, match=r"shift\.csv is not a whole table"):
         summarize(TARGETS, members=study.models, ensembles=(), tables=[path])
+
+
+def test_a_member_that_failed_has_a_row_of_its_own(study, summary, tmp_path):
+    """Of the model as a whole, whose target and head are blank; of no other row may they be."""
+    row = POOL | {"role": "teacher", "member": 2, "metric": FAILED, "value": 2.5}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        none, one = (
+            summarize(TARGETS, members=study.models, ensembles=study.ensembles, failed=tidy(rows))
+            for rows in ([], [row])
+        )
+    pd.testing.assert_frame_equal(none, summary)
+    write_csv(one, tmp_path / "summary.csv")
+    text = (tmp_path / "summary.csv").read_text()
+    assert text.splitlines()[-1] == "teacher,standard,0.25,,2,,,,,,,,Failed,2.5"
+    again = tidy_rows(tmp_path / "summary.csv")
+    assert value(again, metric=FAILED, role="teacher", member=2, target=None, head=None) == 2.5
+    assert len(again) == len(summary) + 1
+    (tmp_path / "summary.csv").write_text(text.replace("Failed", "MSE"))
+    with pytest.raises(InputError, match="is not a whole table"):
+        tidy_rows(tmp_path / "summary.csv")

@@ -3,7 +3,8 @@
 import pandas as pd
 
 from degu.io.summary import tidy
-from degu.ops.news import end_of_run_text, results_table
+from degu.ops.news import end_of_run_text, failed_text, results_table
+from degu.training.history import save_history
 
 
 def row(role, value, target="Dev", head="mean", metric="Pearson", **identity):
@@ -80,3 +81,51 @@ def test_a_part_of_a_study(tmp_path):
 
 def test_a_summary_without_correlations():
     assert results_table(tidy([row("assay", 1.0, metric="Mean")])) == ""
+
+
+def trained(folder, errors, **identity):
+    """Members with these validation errors, numbered from 1; None is yet to be trained."""
+    members = []
+    for ix, error in enumerate(errors, start=1):
+        path = folder / f"{identity['role']}_{ix}_history.csv"
+        if error is not None:
+            save_history({"val_loss": [2 * error, error]}, path)
+        own = {"augmentation": "standard", "proportion": 1.0, **identity, "member": ix}
+        model = f"{'/'.join(str(v) for v in identity.values())}/{ix}.h5"
+        members.append({"identity": own, "history": str(path), "model": model})
+    return members
+
+
+def test_members_that_failed(tmp_path):
+    members = trained(tmp_path, [0.5, 0.52, 1.3, None], role="teacher")
+    members += trained(
+        tmp_path,
+        [0.099, 0.2, 0.1],
+        role="student",
+        size=4,
+        uncertainty="std",
+        variant="evoaug_append",
+        proportion=0.25,
+    )
+    text = failed_text(members, ["student/4/std/evoaug_append/0.25/2.h5"])
+    assert text.splitlines()[1:] == [
+        "  teacher 3 (standard, 1 of Train): validation error 1.3, 2.5 times the median of "
+        "3 siblings (0.52)",
+        "  student 2 (std, evoaug append; standard, 0.25 of Train, ensemble of 4): validation "
+        "error 0.2, 2.0 times the median of 3 siblings (0.1)",
+        "To train them again from other seeds, write in the config:",
+        "  reseed: [student/4/std/evoaug_append/0.25/2.h5, teacher/3.h5, "
+        "student/4/std/evoaug_append/0.25/2.h5]",
+    ]
+    end = end_of_run_text(tmp_path, text, whole=False)
+    assert end == f"{text}\n\nFinished: the results lie in {tmp_path}/"
+
+
+def test_sound_members_and_a_damaged_history(tmp_path):
+    members = trained(tmp_path, [0.5, 0.52, 0.55], role="teacher")
+    assert failed_text(members, []) == failed_text([], []) == ""
+    members += trained(tmp_path, [1.0, 1.0, 1.0, 9.0], role="student")
+    (tmp_path / "teacher_1_history.csv").write_text("epoch,val_loss\n1,")
+    damaged, _, student, *_ = failed_text(members, []).splitlines()
+    assert damaged.startswith(f"{tmp_path}/teacher_1_history.csv is no training history")
+    assert student.startswith("  student 4 ")

@@ -47,6 +47,32 @@ def test_status_counts_what_is_there(copy):
     assert "Finished:" not in done.stdout
 
 
+def test_a_member_that_failed_is_named(copy):
+    """By ``status``, at the end of the run and in the summary, with the line that draws it anew."""
+    pool = "results/tiny/standard/downsample_1/teachers"
+    path = copy / pool / "3_history.csv"
+    history = pd.read_csv(path)
+    history["val_loss"] *= 20
+    history.to_csv(path, index=False)
+    told = [
+        run_snakemake(copy, CONFIG, *arguments).stdout
+        for arguments in (("--quiet", "all", "--", "status"), ("--", "results/tiny/summary.csv"))
+    ]
+    for output in told:
+        ((*_, siblings, median),) = rows_of(output, "  teacher 3 (standard, 1 of Train): ")
+        assert siblings == "siblings"
+        # Nothing else of the tiny study has failed.
+        assert f"\n  reseed: [{pool}/3_Small.h5]\n" in output
+    summary = pd.read_csv(copy / "results/tiny/summary.csv")
+    (row,) = summary[summary["metric"] == "Failed"].to_dict("records")
+    assert (row["role"], row["augmentation"], row["proportion"]) == ("teacher", "standard", 1)
+    assert row["member"] == 3
+    error = history["val_loss"].min()
+    assert row["value"] == pytest.approx(error / float(median.strip("()")), rel=0.01)
+    # Its rows are there as ever.
+    assert (summary.loc[summary["member"] == 3, "metric"] == "Pearson").any()
+
+
 def test_plan_of_another_study_by_this_one_as_a_pilot(tmp_path):
     """Twice the members, half of the training set: as many seconds of training."""
     write_architecture(tmp_path)

@@ -4,6 +4,7 @@ from degu.io.files import write_csv
 from degu.io.summary import summarize
 from degu.ops.runtime import job_log
 from degu.shift.scores import assay_rows
+from degu.study.failed import failed_rows
 
 with job_log(snakemake.log[0]):
     files, identities = snakemake.input, snakemake.params
@@ -13,5 +14,6 @@ with job_log(snakemake.log[0]):
         ensembles=zip(files.ensembles, files.ensemble_std, identities.ensembles, strict=True),
         tables=files.shift,
         assay=assay_rows(files.dataset) if files.shift else None,
+        failed=failed_rows(zip(files.histories, identities.histories, strict=True)),
     )
     write_csv(table, snakemake.output.summary)

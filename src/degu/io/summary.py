@@ -34,6 +34,10 @@ COLUMNS = (
 )
 """Columns of the summary; blank where one does not apply."""
 
+FAILED = "Failed"
+"""Metric of the row of a member that has failed (:mod:`degu.study.failed`); it is of the model as a
+whole, so that target and head are blank."""
+
 
 _COUNTS = ("size", "member", "ddof")
 
@@ -54,6 +58,7 @@ def summarize(
     ensembles: Iterable[tuple[str | Path, str | Path, Identity]],
     tables: Iterable[str | Path] = (),
     assay: pd.DataFrame | None = None,
+    failed: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """The summary of a study.
 
@@ -65,6 +70,7 @@ def summarize(
         tables: paths of CSV files that have the columns of the summary already, such as those of
             :func:`degu.shift.scores.evaluate_shift`.
         assay: rows of the assay itself, such as those of :func:`degu.shift.scores.assay_rows`.
+        failed: rows of members that have failed (:func:`degu.study.failed.failed_rows`).
     """
     targets = tuple(targets)
     parts = []
@@ -78,8 +84,7 @@ def summarize(
         values = read_npy(std, shape=(None, len(targets)), dtype_kind="f", **label)
         parts.append(spread_rows(values, targets, identity))
     parts += [tidy_rows(path) for path in tables]
-    if assay is not None:
-        parts.append(assay)
+    parts += [rows for rows in (assay, failed) if rows is not None and len(rows)]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -172,8 +177,9 @@ def tidy_rows(path: str | Path, columns: Sequence[str] = COLUMNS) -> pd.DataFram
             keep_default_na=False,
             na_values=[""],
         )
-        needed = table[["role", "target", "head", "metric"]]
-        if tuple(table.columns) == tuple(columns) and needed.notna().all(axis=None):
+        needed = table[["role", "target", "head", "metric"]].notna()
+        needed.loc[table["metric"] == FAILED, ["target", "head"]] = True
+        if tuple(table.columns) == tuple(columns) and needed.all(axis=None):
             records: list[Any] = table.to_dict("records") if text.endswith("\n") else []
             rows = tidy(records, columns) if records else None
     except (LookupError, OSError, OverflowError, TypeError, ValueError):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
+
+from degu.errors import InputError
+from degu.study.failed import failed_members, reseed_line, validation_error
 
 
 def results_table(summary: pd.DataFrame) -> str:
@@ -73,17 +76,71 @@ def _name(role: str, size: float, which: Sequence[Any], members: int) -> str:
     return f"{name} ({', '.join(words)})" if words else name
 
 
-def end_of_run_text(results: str | os.PathLike[str], *, whole: bool) -> str:
+def failed_text(trained: Sequence[Mapping[str, Any]], reseed: Sequence[str]) -> str:
+    """The members of a study that have failed so far, and the config's line that draws them anew.
+
+    A history that cannot be read has a line of its own, and its member is left out.
+
+    Args:
+        trained: of :func:`degu.study.parts.trained_by`; a member whose history is not there is yet
+            to be trained.
+        reseed: what the config has there.
+
+    Returns:
+        Lines for reading; empty where there is nothing to say.
+    """
+    known, errors, lines = [], [], []
+    for member in trained:
+        if not os.path.exists(member["history"]):
+            continue
+        try:
+            errors.append(validation_error(member["history"]))
+            known.append(member)
+        except InputError as error:
+            lines.append(str(error))
+    found = failed_members([member["identity"] for member in known], errors)
+    if not found:
+        return "\n".join(lines)
+    lines.append(
+        "Failed members (a validation error far above those of their siblings; they stay in their "
+        "ensembles):"
+    )
+    for one in found:
+        name = _member_name(known[one.place]["identity"])
+        lines.append(
+            f"  {name}: validation error {one.error:.3g}, {one.error / one.median:.1f} times the "
+            f"median of {one.siblings} siblings ({one.median:.3g})"
+        )
+    models = [known[one.place]["model"] for one in found]
+    lines.append("To train them again from other seeds, write in the config:")
+    lines.append(f"  {reseed_line(reseed, models)}")
+    return "\n".join(lines)
+
+
+def _member_name(identity: Mapping[str, Any]) -> str:
+    """A member: ``student 3 (std; standard, 1 of Train, ensemble of 10)``."""
+    own = [identity[key].replace("_", " ") for key in ("uncertainty", "variant") if key in identity]
+    arm = [identity["augmentation"], f"{identity['proportion']:g} of Train"]
+    if "size" in identity:
+        arm.append(f"ensemble of {identity['size']}")
+    where = "; ".join(", ".join(words) for words in (own, arm) if words)
+    return f"{identity['role'].replace('_', ' ')} {identity['member']} ({where})"
+
+
+def end_of_run_text(results: str | os.PathLike[str], failed: str = "", *, whole: bool) -> str:
     """What a run that succeeded says at its end: the table, and where the results lie.
 
     Args:
         results: ``results/{dataset}``.
+        failed: lines about members that have failed, of :func:`failed_text`.
         whole: whether the run brought the summary up to date; a part of the study, such as
             ``teachers``, does not.
     """
     lines = []
     if whole:
         lines += ["", results_table(pd.read_csv(os.path.join(results, "summary.csv"))), ""]
+    if failed:
+        lines += [failed, ""]
     lines.append(f"Finished: the results lie in {results}/")
     if whole:
         lines += [

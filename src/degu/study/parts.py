@@ -155,6 +155,7 @@ def summary_inputs(study: Study, name: str) -> dict[str, list[str]]:
     shifted = arms if name == "all" and study.config["shift"]["kinds"] else ()
     return {
         "members": [path for m in part.members(study) for path in layout.performances(m)],
+        "histories": [layout.history(m, m.phases[-1]) for m in part.members(study)],
         "ensembles": [layout.ensemble_performance(arm) for arm in arms],
         "ensemble_std": [layout.ensemble_std(arm, "Test") for arm in arms],
         "shift": [layout.shift_table(arm) for arm in shifted],
@@ -173,6 +174,7 @@ def summary_params(study: Study, name: str) -> dict[str, Any]:
             for m in part.members(study)
             for phase in m.phases
         ],
+        "histories": [m.identity for m in part.members(study)],
         "ensembles": [arm.label for arm in part.arms(study)],
     }
 
@@ -200,6 +202,22 @@ def jobs_of(study: Study, arm: Arm) -> dict[str, list[str]]:
     add("aggregate_ensemble", layout.ensemble_std(arm, "Test"))
     add("distillation_data", layout.distillation(arm))
     return jobs
+
+
+def trained_by(study: Study) -> list[dict[str, Any]]:
+    """Of each member its ``identity``, the ``history`` of its last phase, and its first ``model``.
+
+    The path of the first phase's model is what the config's ``reseed`` knows it by.
+    """
+    layout = study.layout
+    return [
+        {
+            "identity": member.identity,
+            "history": layout.history(member, member.phases[-1]),
+            "model": layout.model(member, member.phases[0]),
+        }
+        for member in study.members()
+    ]
 
 
 def models_of(study: Study) -> dict[str, int]:

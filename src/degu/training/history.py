@@ -34,3 +34,12 @@ def read_history(path: str | os.PathLike[str]) -> dict[str, list[float]]:
     except (LookupError, OSError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path} is no training history ({reason}); delete it.") from error
+
+
+def lowest_error(history: Mapping[str, Sequence[float]]) -> float:
+    """The smallest validation loss: that of the model which a training keeps.
+
+    NaN where none was measured.
+    """
+    measured = [value for value in history.get("val_loss", ()) if value == value]
+    return min(measured, default=float("nan"))
