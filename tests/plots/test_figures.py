@@ -1,11 +1,13 @@
 """What holds for every figure: its size, legible text, nothing over another, the same bytes."""
 
 import hashlib
+import io
 import re
 import warnings
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import random_one_hot, run_python
 from layouts import check_layout
@@ -16,7 +18,7 @@ from studies import FROM_SUMMARY, GRID, ONE, SHIFTS, VARIANTS, draw_summary, mak
 from degu.dataset import Split, write_dataset
 from degu.errors import InputError
 from degu.io.files import write_csv
-from degu.io.summary import tidy
+from degu.io.summary import FAILED, tidy
 from degu.plots.shift_distribution import plot_shift_distribution
 from degu.plots.style import save_figure
 
@@ -71,6 +73,26 @@ def draw_distribution(targets):
 def study(request):
     options = {"arms": GRID, "targets": ("Dev", "Hk"), **STUDIES[request.param]}
     return make_summary(**options)
+
+
+@pytest.mark.parametrize("name", FROM_SUMMARY)
+def test_a_member_that_failed_is_drawn_as_any_other(name):
+    """Its row has no target and no head."""
+    arm = {"augmentation": "standard", "proportion": 1.0}
+    failed = [
+        {"role": "teacher", "member": 2, **arm},
+        {"role": "student", "member": 1, "size": 3, "uncertainty": "std", **arm},
+        {"role": "student", "member": 1, "size": 3, "uncertainty": "std", **arm}
+        | {"variant": "mutagenesis"},
+    ]
+    summary = make_summary(**STUDIES["small"])
+    rows = tidy({**own, "metric": FAILED, "value": 2.5} for own in failed)
+    drawn = []
+    for table in (summary, pd.concat([summary, rows], ignore_index=True)):
+        file = io.BytesIO()
+        draw_summary(name, table, UNITS).savefig(file, format="raw", dpi=50)
+        drawn.append(file.getvalue())
+    assert drawn[0] == drawn[1]
 
 
 @pytest.mark.parametrize("name", FROM_SUMMARY)
