@@ -64,7 +64,12 @@ def one_hot(sequences: Sequence[str]) -> np.ndarray:
 
 def decode(x: np.ndarray) -> list[str]:
     """Strings of one-hot sequences (N, L, 4); a zero row reads N."""
-    return [row.tobytes().decode() for row in _LETTERS[_codes(x)]]
+    return [row.tobytes().decode() for row in _LETTERS[base_codes(x)]]
+
+
+def from_codes(codes: np.ndarray) -> np.ndarray:
+    """One-hot sequences (..., L, 4) uint8 of codes (..., L) of :func:`base_codes`."""
+    return _ONE_HOT[codes]
 
 
 def reverse_complement(x: np.ndarray) -> np.ndarray:
@@ -111,12 +116,12 @@ def dinucleotide_shuffle(x: np.ndarray, k: int, seed: int | np.random.Generator)
         if not (np.isin(block, (0, 1)).all() and (block.sum(axis=2) <= 1).all()):
             raise InputError("A shuffle needs one-hot sequences; these hold other values.")
         sources = np.arange(start, stop) // k - first
-        shuffled[start:stop] = _ONE_HOT[_eulerian_paths(_codes(block), sources, rng)]
+        shuffled[start:stop] = _ONE_HOT[_eulerian_paths(base_codes(block), sources, rng)]
     return shuffled.reshape(n, k, length, 4)
 
 
-def _codes(x: np.ndarray) -> np.ndarray:
-    """Index of each base in ACGTN; (..., L) uint8."""
+def base_codes(x: np.ndarray) -> np.ndarray:
+    """Index in ACGTN of each base of one-hot sequences (..., L, 4); (..., L) uint8."""
     x = np.asarray(x)
     return np.where(x.any(axis=-1), x.argmax(axis=-1), _UNKNOWN).astype(np.uint8)
 

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from degu.dataset.copies import Copies
 from degu.errors import DivergedError, InputError
 from degu.heads import Heads
 from degu.io.predictions import constant_heads
@@ -125,6 +126,7 @@ def fit_member(
     seed: int,
     settings: Mapping[str, Any],
     augment: Augment | None = None,
+    copies: Copies | None = None,
     checkpoint: Path_ | Checkpoint | None = None,
     tracking: Path_ | None = None,
 ) -> dict[str, list[float]]:
@@ -136,12 +138,13 @@ def fit_member(
     Args:
         model, heads, train, validation, seed: as for :func:`train_member`.
         settings: a section of the config, such as ``training`` or ``student_training``.
-        augment, checkpoint, tracking: see :func:`degu.training.fit.standard_train_fun`.
+        augment, copies, checkpoint, tracking: see :func:`degu.training.fit.standard_train_fun`.
     """
     settings = dict(settings)
     print(
         f"{model.name}, {model.count_params():,} weights, heads {', '.join(heads.columns)}; "
-        f"{len(train[0]):,} training and {len(validation[0]):,} validation sequences; seed {seed}",
+        f"{len(train[0]):,} training and {len(validation[0]):,} validation sequences"
+        f"{f', {len(copies.codes)} copies of each' if copies else ''}; seed {seed}",
         file=sys.stderr,
         flush=True,
     )
@@ -155,6 +158,7 @@ def fit_member(
         metrics=head_errors(heads),
         seed=seed,
         augment=augment,
+        copies=copies,
         checkpoint=checkpoint,
         tracking=tracking,
         **settings,

@@ -10,6 +10,7 @@ from typing import Any, get_args
 import keras
 import numpy as np
 
+from degu.dataset.copies import Copies
 from degu.errors import DeguError
 from degu.heads import Heads
 from degu.io.versions import STAGES, package_versions
@@ -43,6 +44,7 @@ def standard_train_fun(
     shuffle: bool = True,
     sample_weight: np.ndarray | None = None,
     augment: Augment | None = None,
+    copies: Copies | None = None,
     batch_norm: BatchNorm = "precise",
     metrics: Sequence[Any] | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -77,6 +79,9 @@ def standard_train_fun(
         sample_weight: (N,) weights in the loss.
         augment: ``augment(x, rng)``, applied to each batch of the training sequences, such as
             :class:`degu.augment.Augmenter`; validation sequences stay as they are.
+        copies: augmented copies of x with labels of their own, which batches mix with x; an epoch
+            has as many steps as without them (:class:`degu.training.batches.Batches`). Not with
+            ``augment``.
         batch_norm: ``precise`` gives the layers of batch norm, before each validation and in the
             model that is kept, the averages of up to 4,096 of the training sequences as they are
             (:mod:`degu.training.batch_norm`); ``moving`` leaves them their moving averages, as in
@@ -109,6 +114,8 @@ def standard_train_fun(
         raise ValueError("With a checkpoint every epoch is a whole one: leave out steps_per_epoch.")
     if batch_norm not in get_args(BatchNorm):
         raise ValueError(f"batch_norm: {batch_norm!r} is unknown; write precise or moving.")
+    if copies is not None and augment is not None:
+        raise ValueError("Copies have labels of their own, which augment would make wrong.")
     if optimizer is None and loss is None:
         if not model.compiled:
             raise ValueError("The model is not compiled: compile it, or give optimizer and loss.")
@@ -122,7 +129,14 @@ def standard_train_fun(
     if seed is None:
         seed = int(np.random.default_rng().integers(2**31))
     batches = Batches(
-        x, y, batch_size, seed if shuffle else None, sample_weight, augment, augment_seed=seed
+        x,
+        y,
+        batch_size,
+        seed if shuffle else None,
+        sample_weight,
+        augment,
+        augment_seed=seed,
+        copies=copies,
     )
     monitor = "loss" if validation_data is None else "val_loss"
     steps = fit_kwargs.get("steps_per_epoch") or len(batches)
@@ -156,7 +170,7 @@ def standard_train_fun(
     if checkpoint is not None:
         build_weights(model, x)
         checkpoint = Checkpoint.at(checkpoint)
-        data = x, y, validation_data, sample_weight
+        data = x, y, validation_data, sample_weight, copies
         order = seed, shuffle, batch_size, augment
         schedule = epochs, batch_norm, stateful, fit_kwargs
         columns = [str(getattr(metric, "name", metric)) for metric in metrics or []]
