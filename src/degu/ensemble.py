@@ -25,7 +25,7 @@ from degu.metrics import eval_classification, eval_regression
 from degu.models.draw import fresh_optimizer, new_member, twins
 from degu.models.files import FINGERPRINT, save_weights
 from degu.models.identity import architecture_config
-from degu.sequences import from_codes
+from degu.sequences import from_codes, is_one_hot
 from degu.sweep import derive_seed
 from degu.training.batches import PREDICT_BATCH_SIZE, predict
 from degu.training.checkpoint import Checkpoint, checkpoint_path, training_lock
@@ -526,7 +526,7 @@ def _why_no_copies(x: Any) -> str | None:
     x = np.asarray(x) if hasattr(x, "shape") else None
     if x is None or x.ndim != 3 or x.shape[2] != 4:
         return "its x is not one array of sequences (N, L, 4)"
-    if not (np.isin(x, (0, 1)).all() and (x.sum(axis=2) <= 1).all()):
+    if not is_one_hot(x):
         return "its sequences are not one-hot"
     try:
         Copier(0, 1).copy(x[:1], 1)

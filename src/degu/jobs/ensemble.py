@@ -94,9 +94,12 @@ def fidelity_rows(arm: Arm, files: Files, students: Sequence[Identity]) -> pd.Da
             row = {**arm, **identity, "target": target, "head": "std", "metric": metric}
             rows.append({**row, "value": value})
 
+    size = arm["size"]
     for name, metric in METRICS.items():
-        ddof = {"ddof": 0} if name == "MSE" else {}
-        add({"role": "std_of_mean", **ddof}, name, metric(std, guess))
+        # Errors are given for both conventions of a std; correlations are the same for both.
+        factors = {0: 1.0, 1: size / (size - 1)} if name == "MSE" else {None: 1.0}
+        for ddof, factor in factors.items():
+            add({"role": "std_of_mean", "ddof": ddof}, name, factor * metric(std, guess))
     for path, identity in zip(files["students"], students, strict=True):
         predictions, card = read_predictions(path, ("Test",))
         own = {k: v for k, v in identity.items() if k in ("role", "member", "variant")}
