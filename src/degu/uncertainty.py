@@ -70,13 +70,14 @@ def std_of_mean(mean: np.ndarray, std: np.ndarray, at: np.ndarray, bins: int = 2
     """
     guesses = np.empty(at.shape)
     for column in range(mean.shape[1]):
-        inner = np.quantile(mean[:, column], np.linspace(0, 1, bins + 1)[1:-1])
-        own = np.searchsorted(inner, mean[:, column], side="right")
-        count = np.bincount(own, minlength=bins)
-        total = np.bincount(own, std[:, column], minlength=bins)
-        # Of tied quantiles, a bin between is empty and nothing falls into it.
-        average = total / np.maximum(count, 1)
-        guesses[:, column] = average[np.searchsorted(inner, at[:, column], side="right")]
+        known = mean[:, column]
+        edges = np.unique(np.quantile(known, np.linspace(0, 1, bins + 1)[1:-1]))
+        edges = edges[edges > known.min()]
+        # Of few or tied means a bin may be empty: it becomes a part of the one below.
+        edges = edges[np.unique(np.searchsorted(edges, known, side="right"))[1:] - 1]
+        own = np.searchsorted(edges, known, side="right")
+        average = np.bincount(own, std[:, column]) / np.bincount(own)
+        guesses[:, column] = average[np.searchsorted(edges, at[:, column], side="right")]
     return guesses
 
 
