@@ -21,7 +21,7 @@ from degu.sweep import Variant
 from degu.training.batches import Augment, predict
 from degu.training.checkpoint import Checkpoint
 from degu.training.dynamic import DynamicStudent, beside, mode_augmentation
-from degu.training.fit import head_errors, standard_train_fun
+from degu.training.fit import head_errors, squared_error_of, standard_train_fun
 
 Data = tuple[np.ndarray, np.ndarray]
 Trained = tuple[keras.Model, dict[str, list[float]]]
@@ -127,17 +127,19 @@ def fit_member(
     settings: Mapping[str, Any],
     augment: Augment | None = None,
     copies: Copies | None = None,
+    uncertainty_weight: float = 1,
     checkpoint: Path_ | Checkpoint | None = None,
     tracking: Path_ | None = None,
 ) -> dict[str, list[float]]:
     """Fit a model in place; returns its history.
 
-    Mean squared error with equal weight on all heads, by Adam, with the schedule of
+    Mean squared error, by Adam, with the schedule of
     :func:`degu.training.fit.standard_train_fun`.
 
     Args:
         model, heads, train, validation, seed: as for :func:`train_member`.
         settings: a section of the config, such as ``training`` or ``student_training``.
+        uncertainty_weight: of epistemic heads, where that of others is 1.
         augment, copies, checkpoint, tracking: see :func:`degu.training.fit.standard_train_fun`.
     """
     settings = dict(settings)
@@ -154,7 +156,7 @@ def fit_member(
         validation_data=validation,
         save_prefix=None,
         optimizer=keras.optimizers.Adam(settings.pop("learning_rate")),
-        loss=keras.losses.MeanSquaredError(),
+        loss=squared_error_of(heads, uncertainty_weight),
         metrics=head_errors(heads),
         seed=seed,
         augment=augment,

@@ -72,6 +72,9 @@ def training_params(study: Study, kind: Kind, phase: str) -> Inputs:
         "seed": lambda wildcards: study.seed(member(wildcards), phase),
         "compute_threads": config["compute_threads"],
         "copies": study.copies if kind.learns_copies(phase) else None,
+        "uncertainty_weight": (
+            config["students"]["uncertainty_weight"] if kind.learns == "ensemble" else 1
+        ),
         "stage": STAGES["train"],
     }
     if phase == "finetune":

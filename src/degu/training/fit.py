@@ -267,6 +267,43 @@ def _compute_threads() -> tuple[int, int]:
     )
 
 
+@keras.saving.register_keras_serializable("degu")
+class WeightedSquaredError(keras.losses.Loss):
+    """Mean squared error with a weight for each output column, not normalised.
+
+    Args:
+        weights: one for each column of the output.
+    """
+
+    def __init__(self, weights: Sequence[float], **kwargs: Any) -> None:
+        super().__init__(**{"name": "weighted_squared_error", **kwargs})
+        self.weights = [float(weight) for weight in weights]
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """The error of each sequence, (B, ..., heads) to (B, ...)."""
+        y_pred = keras.ops.convert_to_tensor(y_pred)
+        error = keras.ops.square(keras.ops.cast(y_true, y_pred.dtype) - y_pred)
+        return keras.ops.mean(error * keras.ops.cast(self.weights, y_pred.dtype), axis=-1)
+
+    def get_config(self) -> dict[str, Any]:
+        """Its arguments."""
+        return {**super().get_config(), "weights": self.weights}
+
+
+def squared_error_of(heads: Heads, uncertainty_weight: float = 1) -> keras.losses.Loss:
+    """The loss of a model with such heads: the mean over them of their squared errors.
+
+    Args:
+        heads: names of the output columns.
+        uncertainty_weight: that the errors of epistemic heads are multiplied by.
+    """
+    if uncertainty_weight == 1 or heads.epistemic is None:
+        return keras.losses.MeanSquaredError()
+    weights = np.ones(len(heads))
+    weights[heads.slice(heads.epistemic)] = uncertainty_weight
+    return WeightedSquaredError(weights.tolist())
+
+
 def head_errors(heads: Heads) -> list[Any]:
     """A metric ``MSE_{head}`` for each head, to follow them apart: the loss is their mean."""
 
