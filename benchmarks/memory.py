@@ -22,10 +22,13 @@ from pathlib import Path
 import numpy as np
 
 from degu.dataset import read_info, read_split
+from degu.dataset.copies import Copier, read_labels, write_labels
 from degu.dataset.distillation import read_distillation, write_distillation, write_subset_sequences
 from degu.heads import Heads
 from degu.ingest import ingest
+from degu.sequences import from_codes
 from degu.sweep import draw_subset
+from degu.uncertainty import ensemble_mean, uncertainty_std
 
 SIZES = {"n_train": 402_296, "n_val": 40_570, "n_test": 41_186}
 LIMIT_GB = 2.5
@@ -51,12 +54,16 @@ def teacher(folder, proportion=1):
     )
 
 
-def student(folder, proportion=1):
+def student(folder, proportion=1, copies=0):
     """What workflow/scripts/train.py does."""
     from degu.jobs.fit import train_member
 
     path = folder / f"distillation_{proportion}.h5"
     train, validation = (read_distillation(path, name, "std") for name in ("Train", "Val"))
+    labelled = None
+    if copies:
+        y, _ = read_labels(folder / "copies.h5", copier=Copier(1, copies))
+        labelled = Copier(1, copies).labelled(train.x, y)
     train_member(
         "deepstarr",
         train.heads,
@@ -64,6 +71,32 @@ def student(folder, proportion=1):
         (validation.x, validation.y),
         seed=1,
         settings=SHORT,
+        copies=labelled,
+    )
+
+
+def teacher_of_copies(folder):
+    """What workflow/scripts/predict_copies.py does."""
+    from degu.models.registry import build
+    from degu.training.batches import predict
+
+    x = read_split(folder / "dataset.h5", "Train", fields=("x",)).x
+    model = build("deepstarr", x.shape[1:], 2)
+    predict(model, from_codes(Copier(1).copy(x, 1)))
+
+
+def label_copies(folder):
+    """What workflow/scripts/label_copies.py does, and how much its file takes."""
+    n = read_info(folder / "dataset.h5").sizes["Train"]
+    rng = np.random.default_rng(0)
+    members = rng.normal(size=(10, n, 4, 2)).astype(np.float32)
+    write_labels(
+        folder / "copies.h5",
+        ensemble_mean(members),
+        uncertainty_std(members),
+        heads=Heads.student(("Dev", "Hk"), "std"),
+        copier=Copier(1),
+        dataset_sha256="",
     )
 
 
@@ -93,6 +126,9 @@ CASES = {
     "teacher, 0.75 of the data": (teacher, {"proportion": 0.75}),
     "student": (student, {}),
     "student, 0.75 of the data": (student, {"proportion": 0.75}),
+    "a teacher predicts copies": (teacher_of_copies, {}),
+    "ten teachers label copies": (label_copies, {}),
+    "student, four copies": (student, {"copies": 4}),
     "plain fit": (plain_fit, {}),
 }
 
@@ -149,6 +185,8 @@ def main():
             peaks[case] = ours.recv()
             process.join()
             print(f"{case:28} {peaks[case]:6.2f} GB", flush=True)
+        labels, data = ((folder / f).stat().st_size for f in ("copies.h5", "dataset.h5"))
+        print(f"Labels of copies take {labels / data:.2f} of the data set.")
     worst = max(peak for case, peak in peaks.items() if case != "plain fit")
     verdict = "below" if worst < LIMIT_GB else "ABOVE"
     print(f"The largest job of degu needs {worst:.2f} GB, {verdict} the limit of {LIMIT_GB} GB.")

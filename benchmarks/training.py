@@ -1,4 +1,4 @@
-"""Training throughput of a teacher: degu beside a plain Keras fit, metrics, and XLA.
+"""Training throughput: degu beside a plain Keras fit, metrics, XLA, copies, precise batch norm.
 
 Every comparison interleaves its cases in one process, after a warm-up epoch of each: a round is one
 short epoch of every case, and every other round takes them in reverse order. A round's time is that
@@ -22,9 +22,11 @@ import keras
 import numpy as np
 
 from degu import models
+from degu.dataset.copies import Copier
 from degu.heads import Heads
 from degu.ingest.simulate import TARGETS, simulate
 from degu.ops.runtime import set_compute_threads
+from degu.training.batch_norm import SEQUENCES, PreciseAverages
 from degu.training.fit import head_errors, standard_train_fun
 
 HEADS = Heads(TARGETS)
@@ -63,6 +65,7 @@ class Case:
         jit_compile: as in ``compile``.
         network: ``deepstarr``, or ``mean`` for one that computes next to nothing, so that what is
             left is the cost of feeding and of callbacks.
+        copies: how many augmented copies of each sequence batches mix with the sequences.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class Case:
         metrics=True,
         jit_compile="auto",
         network="deepstarr",
+        copies=0,
     ):
         self.x, self.y = data
         self.batch_size, self.path = batch_size, path
@@ -85,6 +89,10 @@ class Case:
         )
         if path == "plain":
             self.x = self.x.astype(np.float32)
+        self.copies = None
+        if copies:
+            labels = np.repeat(self.y[:, None], copies, axis=1)
+            self.copies = Copier(1, copies).labelled(self.x, labels)
 
     def epoch(self, seed):
         """Train for one epoch; wall and CPU seconds of a batch, (2,)."""
@@ -105,6 +113,8 @@ class Case:
                     epochs=1,
                     batch_size=self.batch_size,
                     seed=seed,
+                    copies=self.copies,
+                    batch_norm="moving",  # it costs the end of an epoch, which is left out here
                     callbacks=[stopwatch],
                 )
         return stopwatch.median()
@@ -117,6 +127,8 @@ def mean(input_shape, output_dim):
     return keras.Model(inputs, keras.layers.Dense(output_dim)(pooled))
 
 
+# Of small, middle and large assays.
+EPOCHS = (6_000, 42_845, 402_296)
 NETWORKS = {"deepstarr": "deepstarr", "mean": f"{__name__}:mean"}
 
 # Of each: the case that is judged, then what it is compared with.
@@ -137,12 +149,20 @@ COMPARISONS = {
         "metric a head": {},
         "loss alone": {"metrics": False},
     },
+    "copies": {
+        "four copies": {"copies": 4},
+        "sequences alone": {},
+    },
     "jit": {
         "auto": {},
         "off": {"jit_compile": False},
         "on": {"jit_compile": True},
     },
 }
+
+
+AVERAGES = "batch_norm"
+CHOICES = [*COMPARISONS, AVERAGES]
 
 
 def compare(cases, data, batch_size, rounds):
@@ -183,6 +203,36 @@ def interval(values):
     return statistics.median(values), low, high
 
 
+def averages(data, batch_size, rounds):
+    """What the averages of precise batch norm cost, in shares of an epoch without validation.
+
+    Returns:
+        For each size of data set, a share by CPU time for each round.
+    """
+    case = Case(data, batch_size)
+    x = np.resize(data[0], (SEQUENCES, *data[0].shape[1:]))
+    renew = PreciseAverages(case.model, x)
+    case.epoch(seed=0)
+    renew()
+    shares = {n: [] for n in EPOCHS}
+    for i in range(rounds):
+        _, step = case.epoch(seed=i + 1)
+        start = time.process_time()
+        renew()
+        seconds = time.process_time() - start
+        for n, found in shares.items():
+            taken = seconds * min(n, SEQUENCES) / SEQUENCES
+            found.append(taken / (step * -(-n // batch_size)))
+    return shares
+
+
+def print_shares(shares):
+    print("\nbatch norm: averages of up to 4,096 sequences, share of an epoch by CPU time")
+    for n, values in shares.items():
+        median, low, high = interval(values)
+        print(f"  {n:>7,} sequences {100 * median:6.1f}% [{100 * low:.1f}, {100 * high:.1f}]")
+
+
 def print_table(comparison, result, batch_size):
     print(f"\n{comparison}")
     for name, seconds in result["seconds"].items():
@@ -211,7 +261,7 @@ def verdict(result):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--comparisons", nargs="+", choices=COMPARISONS, default=list(COMPARISONS))
+    parser.add_argument("--comparisons", nargs="+", choices=CHOICES, default=list(CHOICES))
     parser.add_argument("--sequences", type=int, default=DEFAULT_SEQUENCES, help="an epoch")
     parser.add_argument("--length", type=int, default=249, help="bp")
     parser.add_argument("--batch-size", type=int, default=128)
@@ -225,6 +275,10 @@ def main():
     data = simulation.x, simulation.replicates.mean(axis=0).astype(np.float32)
     results = {}
     for name in args.comparisons:
+        if name == AVERAGES:
+            results[name] = averages(data, args.batch_size, args.rounds)
+            print_shares(results[name])
+            continue
         seconds = compare(COMPARISONS[name], data, args.batch_size, args.rounds)
         results[name] = summarize(seconds)
         print_table(name, results[name], args.batch_size)

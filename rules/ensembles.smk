@@ -46,6 +46,26 @@ rule score_ensemble:
         "../workflow/scripts/score_ensemble.py"
 
 
+rule score_fidelity:
+    input:
+        unpack(inputs.fidelity_inputs(STUDY)),
+    output:
+        table=FILES.fidelity(ARMS),
+    log:
+        FILES.log("score_fidelity", FILES.arm_job(ARMS)),
+    benchmark:
+        FILES.benchmark("score_fidelity", FILES.arm_job(ARMS))
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        **REQUESTS["light"],
+    params:
+        **inputs.fidelity_params(STUDY),
+    script:
+        "../workflow/scripts/score_fidelity.py"
+
+
 rule distillation_data:
     input:
         dataset=FILES.dataset,

@@ -9,7 +9,13 @@ import pytest
 from sklearn import metrics as sklearn_metrics
 
 from degu.heads import Heads
-from degu.metrics import eval_classification, eval_regression, in_std_units, performance_table
+from degu.metrics import (
+    eval_classification,
+    eval_regression,
+    in_std_units,
+    partial_correlation,
+    performance_table,
+)
 
 
 @pytest.fixture
@@ -148,3 +154,16 @@ def test_in_std_units_does_not_touch_its_input(rng):
     np.testing.assert_allclose(converted[..., 1], np.sqrt(np.exp(pred[..., 1])), rtol=1e-6)
     unchanged = Heads.student(("Dev",), "std")
     assert in_std_units(unchanged, pred)[0] is unchanged
+
+
+def test_a_partial_correlation_is_that_of_what_a_regression_leaves(rng):
+    given = rng.normal(size=(300, 2))
+    y = given + rng.normal(size=(300, 2))
+    pred = y - 2 * given + rng.normal(size=(300, 2))
+    expected = []
+    for column in range(2):
+        design = np.column_stack([np.ones(300), given[:, column]])
+        left = [v[:, column] - design @ np.linalg.lstsq(design, v[:, column])[0] for v in (y, pred)]
+        expected.append(np.corrcoef(*left)[0, 1])
+    np.testing.assert_allclose(partial_correlation(y, pred, given), expected, rtol=1e-9)
+    assert np.isnan(partial_correlation(y, given, given)).all()

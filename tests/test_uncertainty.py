@@ -12,6 +12,7 @@ from degu.uncertainty import (
     VARIANCE_FLOOR,
     ensemble_mean,
     logvar_to_std,
+    std_of_mean,
     std_to_logvar,
     unbiased_std,
     uncertainty_logvar,
@@ -82,3 +83,24 @@ def test_unbiased_std(size):
 def test_unbiased_std_of_one_member_is_refused():
     with pytest.raises(ValueError, match="at least two members, but got 1"):
         unbiased_std(np.zeros(3), 1)
+
+
+def test_the_guess_from_the_mean_is_the_average_of_its_bin():
+    rng = np.random.default_rng(2)
+    mean, at = rng.normal(size=(400, 2)), rng.normal(size=(90, 2)) * 2
+    std = rng.gamma(2, 1, (400, 2))
+    guess = std_of_mean(mean, std, at, bins=8)
+    for column in range(2):
+        edges = np.quantile(mean[:, column], np.arange(9) / 8)
+        edges[0], edges[-1] = -np.inf, np.inf
+        for value, got in zip(at[:, column], guess[:, column], strict=True):
+            k = next(k for k in range(8) if edges[k] <= value < edges[k + 1])
+            own = (edges[k] <= mean[:, column]) & (mean[:, column] < edges[k + 1])
+            assert got == pytest.approx(std[own, column].mean())
+
+
+def test_the_guess_from_means_that_are_often_equal_is_finite():
+    mean = np.repeat([[0.0], [0.0], [0.0], [1.0]], 10, axis=0)
+    std = np.where(mean == 0, 2.0, 5.0)
+    guess = std_of_mean(mean, std, np.array([[-1.0], [0.0], [1.0], [7.0]]))
+    np.testing.assert_allclose(guess[:, 0], [2, 2, 5, 5])

@@ -19,10 +19,13 @@ import h5py
 import keras
 import numpy as np
 
+from degu.dataset.copies import COPIES, Copier, Copies
+from degu.errors import InputError
 from degu.metrics import eval_classification, eval_regression
 from degu.models.draw import fresh_optimizer, new_member, twins
 from degu.models.files import FINGERPRINT, save_weights
 from degu.models.identity import architecture_config
+from degu.sequences import from_codes, is_one_hot
 from degu.sweep import derive_seed
 from degu.training.batches import PREDICT_BATCH_SIZE, predict
 from degu.training.checkpoint import Checkpoint, checkpoint_path, training_lock
@@ -281,13 +284,15 @@ class DEGU:
         optimizer: Any = None,
         loss: Any = None,
         validation_data: tuple[Any, np.ndarray] | None = None,
+        copies: int = COPIES,
         **train_kwargs: Any,
     ) -> dict[str, list[float]]:
         """Train a student on the ensemble's mean and uncertainty, side by side.
 
         As in the study, the student is trained on what the ensemble says of the training sequences,
         not on their measurements, while its validation targets are the measurements and the
-        ensemble's uncertainty.
+        ensemble's uncertainty. Beside the training sequences it sees augmented copies of them,
+        which the ensemble labels as well (:mod:`degu.dataset.copies`); the study had none.
 
         Args:
             student_model: a Keras model with 2T outputs, trained in place, from the weights that it
@@ -298,6 +303,10 @@ class DEGU:
             save_prefix: the weights are saved as ``{save_prefix}.weights.h5``; None saves nothing.
             optimizer, loss: with both None the student's own compile is kept.
             validation_data: (x, y) with the measurements as y.
+            copies: augmented copies of each sequence; 0 for none. There are none, and a line says
+                so, where x is not one array of one-hot sequences (N, L, 4) long enough for the
+                augmentations, or ``train_fun`` has no argument ``copies`` (that of
+                :func:`degu.training.fit.standard_train_fun`).
             train_kwargs: passed to ``train_fun``.
 
         Returns:
@@ -316,8 +325,17 @@ class DEGU:
             x_val, y_val = validation_data
             uncertainty = self.pred_ensemble(x_val).uncertainty
             validation_data = x_val, self._side_by_side((_like(y_val, uncertainty), uncertainty))
-        if self.seed is not None and "seed" in inspect.signature(train_fun).parameters:
+        takes = inspect.signature(train_fun).parameters
+        if self.seed is not None and "seed" in takes:
             train_kwargs.setdefault("seed", self._seed("student", 1))
+        if copies:
+            reason = _why_no_copies(x)
+            if reason is None and "copies" not in takes:
+                reason = "its train_fun has no argument copies"
+            if reason is None:
+                train_kwargs["copies"] = self._labelled_copies(np.asarray(x), copies)
+            else:
+                print(f"the student learns from no copies: {reason}", file=sys.stderr, flush=True)
         history = _as_history(
             train_fun(
                 student_model,
@@ -333,6 +351,13 @@ class DEGU:
         if save_prefix is not None:
             save_weights(student_model, f"{save_prefix}.weights.h5")
         return history
+
+    def _labelled_copies(self, x: np.ndarray, copies: int) -> Copies:
+        seed = int(np.random.default_rng().integers(2**31)) if self.seed is None else self.seed
+        copier = Copier(derive_seed(seed, "copies"), copies)
+        codes = [copier.copy(x, number) for number in range(1, copies + 1)]
+        labels = [self._side_by_side(self.pred_ensemble(from_codes(copy))) for copy in codes]
+        return Copies(np.stack(codes), np.stack(labels))
 
     def eval_student(
         self,
@@ -493,4 +518,18 @@ def _load_member(
     except (OSError, ValueError) as error:
         reason = f"cannot be read ({error})"
     print(f"{path} {reason}; it is trained again.", file=sys.stderr)
+    return None
+
+
+def _why_no_copies(x: Any) -> str | None:
+    """Why there can be no augmented copies of a student's sequences; None if there can."""
+    x = np.asarray(x) if hasattr(x, "shape") else None
+    if x is None or x.ndim != 3 or x.shape[2] != 4:
+        return "its x is not one array of sequences (N, L, 4)"
+    if not is_one_hot(x):
+        return "its sequences are not one-hot"
+    try:
+        Copier(0, 1).copy(x[:1], 1)
+    except InputError as error:
+        return str(error)
     return None

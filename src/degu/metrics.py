@@ -61,6 +61,25 @@ def spearman(y: np.ndarray, pred: np.ndarray) -> np.ndarray:
     return _correlations("spearmanr", y, pred)
 
 
+def partial_correlation(y: np.ndarray, pred: np.ndarray, given: np.ndarray) -> np.ndarray:
+    """Pearson's correlation of each column, given a third variable; NaN where it is undefined.
+
+    The correlation of what is left of both after a linear regression on ``given`` (Fisher, Metron
+    3:329, 1924).
+
+    Args:
+        y, pred, given: (n, T) each.
+
+    Returns:
+        (T,)
+    """
+    (y, pred), (_, given) = _columns(y, pred), _columns(y, given)
+    direct, one, other = pearson(y, pred), pearson(y, given), pearson(pred, given)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = (direct - one * other) / np.sqrt((1 - one**2) * (1 - other**2))
+    return np.where(np.isfinite(value), value, np.nan)
+
+
 METRICS: dict[str, Metric] = {"MSE": squared_error, "Pearson": pearson, "Spearman": spearman}
 """Metrics of regression, in the order in which tables have them: name to a function of measured and
 predicted values, (n, T) float64 each, that gives a number for each target, (T,)."""

@@ -22,6 +22,9 @@ _ONE_HOT = np.vstack([np.eye(4, dtype=np.uint8), np.zeros((1, 4), dtype=np.uint8
 _LETTERS = np.frombuffer(b"ACGTN", dtype=np.uint8)
 _N_LETTERS = len(_LETTERS)
 
+# Sequences that are looked at at once.
+_ROWS = 2**16
+
 # Bases that a shuffle works on at once; it needs some 40 bytes for each.
 _SHUFFLE_BLOCK = 2**21
 
@@ -64,7 +67,20 @@ def one_hot(sequences: Sequence[str]) -> np.ndarray:
 
 def decode(x: np.ndarray) -> list[str]:
     """Strings of one-hot sequences (N, L, 4); a zero row reads N."""
-    return [row.tobytes().decode() for row in _LETTERS[_codes(x)]]
+    return [row.tobytes().decode() for row in _LETTERS[base_codes(x)]]
+
+
+def is_one_hot(x: np.ndarray) -> bool:
+    """Whether sequences (N, L, 4) are one-hot, zero rows included."""
+    blocks = (x[start : start + _ROWS] for start in range(0, len(x), _ROWS))
+    return all(
+        ((block == 0) | (block == 1)).all() and (block.sum(axis=2) <= 1).all() for block in blocks
+    )
+
+
+def from_codes(codes: np.ndarray) -> np.ndarray:
+    """One-hot sequences (..., L, 4) uint8 of codes (..., L) of :func:`base_codes`."""
+    return _ONE_HOT[codes]
 
 
 def reverse_complement(x: np.ndarray) -> np.ndarray:
@@ -108,15 +124,15 @@ def dinucleotide_shuffle(x: np.ndarray, k: int, seed: int | np.random.Generator)
         stop = min(start + step, n * k)
         first, last = start // k, (stop - 1) // k
         block = x[first : last + 1]
-        if not (np.isin(block, (0, 1)).all() and (block.sum(axis=2) <= 1).all()):
+        if not is_one_hot(block):
             raise InputError("A shuffle needs one-hot sequences; these hold other values.")
         sources = np.arange(start, stop) // k - first
-        shuffled[start:stop] = _ONE_HOT[_eulerian_paths(_codes(block), sources, rng)]
+        shuffled[start:stop] = _ONE_HOT[_eulerian_paths(base_codes(block), sources, rng)]
     return shuffled.reshape(n, k, length, 4)
 
 
-def _codes(x: np.ndarray) -> np.ndarray:
-    """Index of each base in ACGTN; (..., L) uint8."""
+def base_codes(x: np.ndarray) -> np.ndarray:
+    """Index in ACGTN of each base of one-hot sequences (..., L, 4); (..., L) uint8."""
     x = np.asarray(x)
     return np.where(x.any(axis=-1), x.argmax(axis=-1), _UNKNOWN).astype(np.uint8)
 

@@ -57,6 +57,30 @@ def logvar_to_std(logvar: np.ndarray) -> np.ndarray:
     return np.exp(np.asarray(logvar, dtype=np.float64) / 2).astype(np.float32)
 
 
+def std_of_mean(mean: np.ndarray, std: np.ndarray, at: np.ndarray, bins: int = 20) -> np.ndarray:
+    """The best guess of an ensemble's std from its mean alone: what a mean usually comes with.
+
+    Args:
+        mean, std: (n, T) of the sequences that are looked up among.
+        at: (m, T) means to guess at.
+        bins: quantile bins of ``mean``, of each of which the average std is taken.
+
+    Returns:
+        (m, T) float64, units of the target.
+    """
+    guesses = np.empty(at.shape)
+    for column in range(mean.shape[1]):
+        known = mean[:, column]
+        edges = np.unique(np.quantile(known, np.linspace(0, 1, bins + 1)[1:-1]))
+        edges = edges[edges > known.min()]
+        # Of few or tied means a bin may be empty: it becomes a part of the one below.
+        edges = edges[np.unique(np.searchsorted(edges, known, side="right"))[1:] - 1]
+        own = np.searchsorted(edges, known, side="right")
+        average = np.bincount(own, std[:, column]) / np.bincount(own)
+        guesses[:, column] = average[np.searchsorted(edges, at[:, column], side="right")]
+    return guesses
+
+
 def unbiased_std(std: np.ndarray, size: int) -> np.ndarray:
     """Turn a population std over ``size`` members (ddof 0) into the sample std (ddof 1)."""
     if size < 2:

@@ -12,7 +12,7 @@ with job_log(snakemake.log[0]):
         identities.targets,
         members=zip(files.members, identities.members, strict=True),
         ensembles=zip(files.ensembles, files.ensemble_std, identities.ensembles, strict=True),
-        tables=files.shift,
+        tables=[*files.fidelity, *files.shift],
         assay=assay_rows(files.dataset) if files.shift else None,
         failed=failed_rows(zip(files.histories, identities.histories, strict=True)),
     )

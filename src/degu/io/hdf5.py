@@ -33,15 +33,31 @@ _DAMAGED = (
 )
 
 
-def write_array(group: h5py.Group, key: str, values: np.ndarray) -> h5py.Dataset:
-    """Store an array chunked by rows and compressed; strings as UTF-8."""
+def write_array(
+    group: h5py.Group, key: str, values: np.ndarray, *, shuffle: bool | None = None
+) -> h5py.Dataset:
+    """Store an array chunked by rows and compressed; strings as UTF-8.
+
+    Args:
+        group: the file, or a group in it.
+        key: of the array.
+        values: the array.
+        shuffle: whether bytes of equal weight are put side by side before they are compressed;
+            None leaves it to h5py.
+    """
     values = np.asarray(values)
     if values.dtype.kind in "UO":
         values = values.astype(h5py.string_dtype())
     chunks = (max(1, min(len(values), ROWS_PER_CHUNK)), *values.shape[1:])
     # Times within the file would make equal content differ byte by byte.
     return group.create_dataset(
-        key, data=values, chunks=chunks, compression="gzip", compression_opts=4, track_times=False
+        key,
+        data=values,
+        chunks=chunks,
+        compression="gzip",
+        compression_opts=4,
+        shuffle=shuffle,
+        track_times=False,
     )
 
 

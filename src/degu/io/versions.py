@@ -20,6 +20,7 @@ STAGES = {
     "attribute": 1,
     "attribution analysis": 1,
     "aggregate": 1,
+    "fidelity": 1,
     "distill": 1,
     "summarize": 1,
 }

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from degu.dataset.copies import Copies
 from degu.errors import DivergedError, InputError
 from degu.heads import Heads
 from degu.io.predictions import constant_heads
@@ -20,7 +21,7 @@ from degu.sweep import Variant
 from degu.training.batches import Augment, predict
 from degu.training.checkpoint import Checkpoint
 from degu.training.dynamic import DynamicStudent, beside, mode_augmentation
-from degu.training.fit import head_errors, standard_train_fun
+from degu.training.fit import head_errors, squared_error_of, standard_train_fun
 
 Data = tuple[np.ndarray, np.ndarray]
 Trained = tuple[keras.Model, dict[str, list[float]]]
@@ -125,23 +126,27 @@ def fit_member(
     seed: int,
     settings: Mapping[str, Any],
     augment: Augment | None = None,
+    copies: Copies | None = None,
+    uncertainty_weight: float = 1,
     checkpoint: Path_ | Checkpoint | None = None,
     tracking: Path_ | None = None,
 ) -> dict[str, list[float]]:
     """Fit a model in place; returns its history.
 
-    Mean squared error with equal weight on all heads, by Adam, with the schedule of
+    Mean squared error, by Adam, with the schedule of
     :func:`degu.training.fit.standard_train_fun`.
 
     Args:
         model, heads, train, validation, seed: as for :func:`train_member`.
         settings: a section of the config, such as ``training`` or ``student_training``.
-        augment, checkpoint, tracking: see :func:`degu.training.fit.standard_train_fun`.
+        uncertainty_weight: of epistemic heads, where that of others is 1.
+        augment, copies, checkpoint, tracking: see :func:`degu.training.fit.standard_train_fun`.
     """
     settings = dict(settings)
     print(
         f"{model.name}, {model.count_params():,} weights, heads {', '.join(heads.columns)}; "
-        f"{len(train[0]):,} training and {len(validation[0]):,} validation sequences; seed {seed}",
+        f"{len(train[0]):,} training and {len(validation[0]):,} validation sequences"
+        f"{f', {len(copies.codes)} copies of each' if copies else ''}; seed {seed}",
         file=sys.stderr,
         flush=True,
     )
@@ -151,10 +156,11 @@ def fit_member(
         validation_data=validation,
         save_prefix=None,
         optimizer=keras.optimizers.Adam(settings.pop("learning_rate")),
-        loss=keras.losses.MeanSquaredError(),
+        loss=squared_error_of(heads, uncertainty_weight),
         metrics=head_errors(heads),
         seed=seed,
         augment=augment,
+        copies=copies,
         checkpoint=checkpoint,
         tracking=tracking,
         **settings,

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from degu.dataset import read_info, read_split, read_subset
+from degu.dataset.copies import Copier, Copies, read_labels
 from degu.dataset.distillation import read_lessons
 from degu.heads import Heads
 from degu.io.files import read_npy
@@ -18,20 +19,26 @@ Files = Mapping[str, Any]
 
 
 class Lessons(NamedTuple):
-    """What a member is trained and validated on, x (N, L, 4) uint8 and y (N, heads)."""
+    """What a member is trained and validated on, x (N, L, 4) uint8 and y (N, heads).
+
+    ``copies`` are labelled copies of the training sequences, where it learns from such.
+    """
 
     train: tuple[np.ndarray, np.ndarray]
     validation: tuple[np.ndarray, np.ndarray]
     heads: Heads
     dataset_sha256: str
+    copies: Copies | None = None
 
 
-def lessons_of(member: Member, files: Files) -> Lessons:
+def lessons_of(member: Member, files: Files, copies: Mapping[str, Any] | None = None) -> Lessons:
     """Read what a member learns: measurements of its subset, or what its ensemble says of it.
 
     Args:
         member: who learns.
-        files: ``dataset``, and ``subset`` or ``distillation`` by what its kind learns.
+        files: ``dataset``, and ``subset`` or ``distillation`` by what its kind learns; ``copies``
+            where it learns from copies.
+        copies: settings of these (:class:`degu.dataset.copies.Copier`), or None.
 
     Raises:
         InputError: if a file is not whole, or not of this data set, subset or ensemble.
@@ -42,7 +49,19 @@ def lessons_of(member: Member, files: Files) -> Lessons:
         assert member.uncertainty is not None
         pair = read_lessons(files["distillation"], member.uncertainty, info.sha256, **member.arm)
         train, validation = ((lesson.x, lesson.y) for lesson in pair)
-        return Lessons(train, validation, pair[0].heads, info.sha256)
+        labelled = None
+        if copies is not None:
+            copier = Copier.of(copies)
+            y, _ = read_labels(
+                files["copies"],
+                uncertainty=member.uncertainty,
+                n=len(train[0]),
+                copier=copier,
+                dataset_sha256=info.sha256,
+                **member.arm,
+            )
+            labelled = copier.labelled(train[0], y)
+        return Lessons(train, validation, pair[0].heads, info.sha256, labelled)
     rows = read_subset(files["subset"], files["dataset"], proportion=member.proportion)
     splits = read_split(files["dataset"], "Train", rows=rows), read_split(files["dataset"], "Val")
     train, validation = ((split.x, split.y) for split in splits)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 
 from degu.dataset import read_info, read_split, read_subset
+from degu.dataset.copies import NAME, Copier
 from degu.io.card import Card
 from degu.io.predictions import BEFORE, write_predictions
 from degu.jobs.lessons import Files
 from degu.models.files import load_model
+from degu.sequences import from_codes
 from degu.shift.sequences import read_shift, read_shift_info
 from degu.study.member import Member
 from degu.sweep import SPLITS
@@ -46,6 +49,31 @@ def predict_members(
         predictions |= predict_splits(model, files["dataset"], rows)
         write_predictions(output, predictions, card)
         keras.backend.clear_session()
+
+
+def predict_copies(
+    member: Member, files: Files, output: str, architecture: str, copies: Mapping[str, Any]
+) -> None:
+    """Predict the augmented copies of a member's training sequences, (N, K, heads).
+
+    Args:
+        member: whose model it is.
+        files: ``dataset``, ``subset`` of its pool, and ``model``.
+        output: the file to write.
+        architecture: the config's ``model``.
+        copies: settings of :class:`degu.dataset.copies.Copier`.
+
+    Raises:
+        InputError: if the model is not the expected one.
+    """
+    model, card = _load(member, files["model"], files, architecture)
+    rows = read_subset(files["subset"], files["dataset"], proportion=member.proportion)
+    x = read_split(files["dataset"], "Train", rows=rows, fields=("x",)).x
+    copier, predictions = Copier.of(copies), []
+    for number in range(1, copier.copies + 1):
+        predictions.append(predict(model, from_codes(copier.copy(x, number))))
+        print(f"copy {number} of {len(x):,} sequences predicted", file=sys.stderr, flush=True)
+    write_predictions(output, {NAME: np.stack(predictions, axis=1)}, card)
 
 
 def predict_shift(

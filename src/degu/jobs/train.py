@@ -49,7 +49,7 @@ def train(member: Member, files: Files, output: Files, params: Params, config: P
         files, output, params: the rule's, by name.
         config: the study's.
     """
-    lessons = lessons_of(member, files)
+    lessons = lessons_of(member, files, params["copies"])
     card = Card(
         **member.card_fields,
         heads=lessons.heads,
@@ -69,7 +69,7 @@ def finetune(member: Member, files: Files, output: Files, params: Params, config
 
     ``files`` has its ``model`` before.
     """
-    lessons = lessons_of(member, files)
+    lessons = lessons_of(member, files, params["copies"])
     model, card = load_model(
         files["model"],
         **member.card_fields,
@@ -84,6 +84,7 @@ def finetune(member: Member, files: Files, output: Files, params: Params, config
             lessons.train,
             lessons.validation,
             seed=params["seed"],
+            copies=lessons.copies,
             **_fit(session, params),
         )
         session.save(tuned, history, replace(card, seed=params["seed"]))
@@ -95,6 +96,7 @@ def _fit(session: Session, params: Params) -> dict[str, Any]:
         "settings": params["training"],
         "checkpoint": session.checkpoint,
         "tracking": session.tracking,
+        "uncertainty_weight": params["uncertainty_weight"],
     }
 
 
@@ -108,6 +110,7 @@ def train_plain(job: Training) -> Trained:
         job.lessons.validation,
         seed=job.card.seed,
         augment=Augmenter.from_config(evoaug) if evoaug else None,
+        copies=job.lessons.copies,
         **_fit(job.session, job.params),
     )
 

@@ -94,6 +94,7 @@ register(
     marker="^",
     line="-.",
 )
+register("std_of_mean", "std by the mean alone", color="#E69F00", marker="x", line=":")
 
 BUILT_IN = frozenset(SERIES)
 """Series that every process knows; of others each job is told."""

@@ -29,6 +29,7 @@ from degu.augment import (
 from degu.dataset import read_info, read_split
 from degu.errors import InputError
 from degu.io.hdf5 import ROWS_PER_CHUNK, create_hdf5, find_array, open_hdf5, read_array, write_array
+from degu.sequences import is_one_hot
 from degu.sweep import derive_seed
 
 PathLike = str | os.PathLike[str]
@@ -180,7 +181,7 @@ def _write_sequences(
     stored = group.create_dataset(
         "X",
         shape,
-        np.uint8 if all(map(_is_one_hot, blocks())) else np.float32,
+        np.uint8 if all(map(is_one_hot, blocks())) else np.float32,
         chunks=(min(shape[0], ROWS_PER_CHUNK), *shape[1:]),
         compression="gzip",
         compression_opts=4,
@@ -190,10 +191,6 @@ def _write_sequences(
     for block in blocks():
         stored[start : start + len(block)] = block.astype(stored.dtype)
         start += len(block)
-
-
-def _is_one_hot(x: np.ndarray) -> bool:
-    return bool(((x == 0) | (x == 1)).all() and (x.sum(axis=2) <= 1).all())
 
 
 def _content_sha256(group: h5py.Group) -> str:

@@ -36,21 +36,24 @@ def teacher_files(study: Study, path: Callable[[Member], str]) -> Callable[[Wild
     return lambda wildcards: [path(member) for member in study.teachers(wildcards)]
 
 
-def training_inputs(study: Study, kind: Kind) -> Inputs:
-    """Files that a kind's trainings read, without the model that fine-tuning begins with."""
+def training_inputs(study: Study, kind: Kind, phase: str) -> Inputs:
+    """Files that a phase of a kind reads, without the model that fine-tuning begins with."""
     layout, pattern = study.layout, study.pattern(kind)
     files: Inputs = {"dataset": layout.dataset}
     if kind.learns == "assay":
         return files | {"subset": layout.subset(pattern)}
-    return files | {
+    files |= {
         "subset_sequences": subset_sequences(study),
         "distillation": layout.distillation(pattern),
     }
+    if study.copies and kind.learns_copies(phase):
+        files["copies"] = layout.copies(pattern)
+    return files
 
 
-def first_training_inputs(study: Study, kind: Kind) -> Inputs:
-    """Files that the first phase of a kind's training reads."""
-    files = training_inputs(study, kind)
+def first_training_inputs(study: Study, kind: Kind, phase: str) -> Inputs:
+    """Files that a first phase of a kind's training reads."""
+    files = training_inputs(study, kind, phase)
     if kind.needs_teachers:
         files["teachers"] = teacher_files(study, study.layout.model)
     return files
@@ -68,6 +71,10 @@ def training_params(study: Study, kind: Kind, phase: str) -> Inputs:
         "architecture": config["model"],
         "seed": lambda wildcards: study.seed(member(wildcards), phase),
         "compute_threads": config["compute_threads"],
+        "copies": study.copies if kind.learns_copies(phase) else None,
+        "uncertainty_weight": (
+            config["students"]["uncertainty_weight"] if kind.learns == "ensemble" else 1
+        ),
         "stage": STAGES["train"],
     }
     if phase == "finetune":
@@ -148,6 +155,47 @@ def score_params(kind: Kind | None = None) -> Inputs:
     """What performance tables go by, of a kind of model or of ensembles."""
     own = {} if kind is None else {"kind": kind.name}
     return {**own, "metrics": list(METRICS), "stage": STAGES["score"]}
+
+
+# Augmented copies, and what predicted uncertainties say
+
+
+def copies_params(study: Study) -> Inputs:
+    """What the predictions of copies go by."""
+    return prediction_params(study, TEACHER) | {"copies": study.copies}
+
+
+def fidelity_inputs(study: Study) -> Callable[[Wildcards], Inputs]:
+    """What an arm's fidelity is scored from, for ``unpack``."""
+    layout = study.layout
+
+    def files(wildcards: Wildcards) -> Inputs:
+        arm = study.arm(wildcards)
+        return {
+            "dataset": layout.dataset,
+            "teachers": [layout.predictions(member) for member in study.teachers(wildcards)],
+            "mean_train": layout.ensemble_mean(arm),
+            "std_train": layout.ensemble_std(arm, "Train"),
+            "std_test": layout.ensemble_std(arm, "Test"),
+            "copies": layout.copies(arm) if study.copies else [],
+            "students": [layout.predictions(member) for member in uncertain(study, wildcards)],
+        }
+
+    return files
+
+
+def fidelity_params(study: Study) -> Inputs:
+    """Who the students of :func:`fidelity_inputs` are."""
+    return {
+        "students": lambda wildcards: [m.identity for m in uncertain(study, wildcards)],
+        "stage": STAGES["fidelity"],
+    }
+
+
+def uncertain(study: Study, wildcards: Wildcards) -> list[Member]:
+    """The models of an arm that predict the uncertainty of its ensemble."""
+    members = study.members([study.arm(wildcards)])
+    return [m for m in members if m.kind.learns == "ensemble" and m.uncertainty]
 
 
 # Shifted sequences

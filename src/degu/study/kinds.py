@@ -41,6 +41,8 @@ class Kind:
         maps_folder: where its attribution maps lie; None if it has none.
         training, finetuning: sections of the config.
         phases: by augmentation of the arm, how its training goes; arms with another one have none.
+        copies: whether its last phase learns from augmented copies as well, labelled by the
+            ensemble (:mod:`degu.dataset.copies`).
         evoaug: whether the first of two phases is trained on EvoAug's sequences, as teachers are;
             otherwise its ``trainer`` makes them.
         together: whether the models of an arm are predicted with and scored by one job: nothing is
@@ -71,6 +73,7 @@ class Kind:
     phases: Mapping[str, tuple[str, ...]] = field(
         default_factory=lambda: {"standard": ("",), "evoaug": ("aug", "finetune")}, hash=False
     )
+    copies: bool = False
     evoaug: bool = True
     together: bool = False
     trainer: str = "degu.jobs.train:train_plain"
@@ -95,6 +98,10 @@ class Kind:
         if phase == "finetune":
             return f"finetune_{self.name}"
         return f"train_{self.name}" + "_evoaug" * (phase == "aug" and "" in self.trainings)
+
+    def learns_copies(self, phase: str) -> bool:
+        """Whether a phase learns from augmented copies."""
+        return self.copies and any(phase == phases[-1] for phases in self.phases.values())
 
     @property
     def trainings(self) -> dict[str, tuple[str, ...]]:
@@ -167,6 +174,7 @@ STUDENT = Kind(
     maps_folder="n{size}-{uncertainty}",
     number=_replicates,
     learns="ensemble",
+    copies=True,
     together=True,
     fields=("size", "uncertainty"),
     choices=lambda config: [{"uncertainty": u} for u in config["students"]["uncertainty"]],

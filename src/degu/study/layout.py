@@ -136,6 +136,14 @@ class Layout:
         name = "all_data_with_ensemble_metrics_hierarchical.h5"
         return f"{self._of_size('distillation', arm)}/{name}"
 
+    def copies(self, arm: Place) -> str:
+        """What an arm's ensemble says of the augmented copies of its training sequences."""
+        return f"{self._of_size('distillation', arm)}/copies.h5"
+
+    def fidelity(self, arm: Place) -> str:
+        """What the uncertainty of an arm's models says beyond their activity."""
+        return f"{self._of_size('ensemble', arm)}/fidelity.csv"
+
     def shift_ensemble(self, arm: Place) -> str:
         """The ensemble's mean and std on shifted sequences."""
         return f"{self._of_size('shift', arm)}-ensemble/predictions.h5"
@@ -177,6 +185,10 @@ class Layout:
     def predictions(self, member: Member) -> str:
         """What a member predicts of the data set."""
         return self._own(member, member.variant, "predictions", suffix="h5")
+
+    def copies_predictions(self, member: Member) -> str:
+        """What a member predicts of the copies of its training sequences; not kept."""
+        return self._own(member, member.variant, "copies", suffix="h5")
 
     def _own(self, member: Member, *parts: str | None, suffix: str = "csv") -> str:
         name = "_".join(filter(None, [str(member.member), *parts]))

@@ -158,6 +158,7 @@ def summary_inputs(study: Study, name: str) -> dict[str, list[str]]:
         "histories": [layout.history(m, m.phases[-1]) for m in part.members(study)],
         "ensembles": [layout.ensemble_performance(arm) for arm in arms],
         "ensemble_std": [layout.ensemble_std(arm, "Test") for arm in arms],
+        "fidelity": [layout.fidelity(arm) for arm in arms],
         "shift": [layout.shift_table(arm) for arm in shifted],
     }
 
@@ -194,6 +195,8 @@ def jobs_of(study: Study, arm: Arm) -> dict[str, list[str]]:
         if arm in study.attribution_arms and kind.maps_folder:
             for method in study.methods:
                 add(f"attribute_{kind.name}", layout.maps(member, method))
+        if kind is TEACHER and study.copies:
+            add("predict_copies", layout.copies_predictions(member))
         if kind.together and member.member != kind.batch(study.config)[-1]:
             continue  # the last one's files stand for the job of all
         add(f"predict_{kind.name}", layout.predictions(member))
@@ -201,6 +204,8 @@ def jobs_of(study: Study, arm: Arm) -> dict[str, list[str]]:
             add(f"predict_shift_{kind.name}", layout.shift_predictions(member))
     add("aggregate_ensemble", layout.ensemble_std(arm, "Test"))
     add("distillation_data", layout.distillation(arm))
+    if study.copies:
+        add("label_copies", layout.copies(arm))
     return jobs
 
 

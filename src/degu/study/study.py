@@ -17,7 +17,7 @@ from degu.study.config import display_name
 from degu.study.kinds import TEACHER, Kind, active_kinds
 from degu.study.layout import Layout
 from degu.study.member import Member
-from degu.sweep import Arm, choose_arms, expand_arms, pool_sizes
+from degu.sweep import Arm, choose_arms, derive_seed, expand_arms, pool_sizes
 
 Wildcards = Mapping[str, str]
 
@@ -106,6 +106,14 @@ class Study:
     def evoaug(self) -> Mapping[str, Any]:
         """What EvoAug arms draw from, and how."""
         return used_settings(self.config["evoaug"])
+
+    @property
+    def copies(self) -> dict[str, Any] | None:
+        """What decides the augmented copies that students learn from; None without any."""
+        section = used_settings(self.config["distillation"])
+        if not section["copies"]:
+            return None
+        return {"seed": derive_seed(self.config["seed"], "copies"), **section}
 
     @property
     def shift_settings(self) -> dict[str, Any]:
@@ -248,7 +256,9 @@ class Study:
                 layout.ensemble_mean(arm),
                 *(layout.ensemble_std(arm, split) for split in ("Train", "Val", "Test")),
                 layout.ensemble_performance(arm),
+                layout.fidelity(arm),
                 layout.distillation(arm),
+                *([layout.copies(arm)] if self.copies else []),
             )
         ]
         # Distillation files link to these.

@@ -8,6 +8,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from degu.dataset.copies import Copies
+from degu.sequences import from_codes
+
 Augment = Callable[[np.ndarray, np.random.Generator], Any]
 
 
@@ -32,6 +35,10 @@ class Batches(keras.utils.PyDataset):
         augment: ``augment(x, rng)`` makes of each batch of x what the model sees; its random
             numbers depend on ``augment_seed``, the epoch and the batch alone.
         augment_seed: see there.
+        copies: labelled copies of x; x is one array of one-hot sequences then. Batches mix them: in
+            1 + K epochs, each of as many sequences as x has, every sequence and copy comes once.
+            Without ``shuffle_seed`` an epoch has the sequences as they are, the next the first copy
+            of each, and so on.
     """
 
     def __init__(
@@ -43,6 +50,7 @@ class Batches(keras.utils.PyDataset):
         sample_weight: np.ndarray | None = None,
         augment: Augment | None = None,
         augment_seed: int = 0,
+        copies: Copies | None = None,
     ) -> None:
         super().__init__()
         arrays = (x,) if y is None else (x, y)
@@ -56,6 +64,16 @@ class Batches(keras.utils.PyDataset):
         self.batch_size = batch_size
         self.shuffle_seed = shuffle_seed
         self.augment, self.augment_seed = augment, augment_seed
+        self.copies = copies
+        if copies is not None:
+            if not isinstance(self.arrays[0], np.ndarray) or self.arrays[0].shape[2:] != (4,):
+                raise ValueError("Copies belong to one array x of sequences (N, L, 4).")
+            wanted = self.arrays[0].shape[:2], self.arrays[1].shape
+            if (copies.codes.shape[1:], copies.y.shape[1:]) != wanted:
+                raise ValueError(
+                    f"Copies of shape {copies.codes.shape} and labels of shape {copies.y.shape} do "
+                    f"not fit sequences and targets of shapes {wanted[0]} and {wanted[1]}."
+                )
         self.epoch = 0
         self._order: np.ndarray | None = None
 
@@ -66,14 +84,38 @@ class Batches(keras.utils.PyDataset):
         rows: Any = slice(index * self.batch_size, (index + 1) * self.batch_size)
         if self.shuffle_seed is not None:
             if self._order is None:
-                rng = np.random.default_rng([self.shuffle_seed, self.epoch])
-                self._order = rng.permutation(self.n)
+                self._order = self._shuffled(self.shuffle_seed)
             rows = self._order[rows]
+        if self.copies is not None:
+            return self._mixed(np.arange(self.n)[rows] if isinstance(rows, slice) else rows)
         x, *rest = keras.tree.map_structure(lambda array: _as_float(array[rows]), self.arrays)
         if self.augment is not None:
             # NumPy takes [seed, epoch], which the order is drawn from, for [seed, epoch, 0].
             stream = [self.augment_seed, self.epoch, index + 1]
             x = self.augment(x, np.random.default_rng(stream))
+        return (x, *rest)
+
+    def _shuffled(self, seed: int) -> np.ndarray:
+        """The order of this epoch: numbers of sequences, those of the k-th copy n·k later."""
+        if self.copies is None:
+            return np.random.default_rng([seed, self.epoch]).permutation(self.n)
+        sets = 1 + len(self.copies.codes)
+        cycle, place = divmod(self.epoch, sets)
+        order = np.random.default_rng([seed, cycle]).permutation(sets * self.n)
+        return order[place * self.n : (place + 1) * self.n]
+
+    def _mixed(self, drawn: np.ndarray) -> tuple[np.ndarray, ...]:
+        """A batch of sequences and copies, by their numbers (:meth:`_shuffled`)."""
+        assert self.copies is not None
+        if self.shuffle_seed is None:
+            drawn = drawn + self.epoch % (1 + len(self.copies.codes)) * self.n
+        which, rows = np.divmod(drawn, self.n)
+        copied = np.flatnonzero(which)
+        x, *rest = (_as_float(array[rows]) for array in self.arrays)
+        source = which[copied] - 1, rows[copied]
+        x[copied] = from_codes(self.copies.codes[source])
+        rest[0] = np.array(rest[0])
+        rest[0][copied] = self.copies.y[source]
         return (x, *rest)
 
     def set_epoch(self, epoch: int) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from degu.dataset.copies import Copies
 from degu.sweep import derive_seed
 from degu.training.batches import Augment
 from degu.training.checkpoint import Checkpoint
@@ -73,6 +74,7 @@ class EvoAugTraining:
         seed: int | None = None,
         checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
         tracking: str | os.PathLike[str] | None = None,
+        copies: Copies | None = None,
         verbose: int = 1,
         **fit_kwargs: Any,
     ) -> dict[str, list[float]]:
@@ -84,6 +86,7 @@ class EvoAugTraining:
             checkpoint: each phase has its own, ``{checkpoint}.augmented`` and
                 ``{checkpoint}.finetuning``.
             tracking: each phase has curves of its own, in folders named likewise.
+            copies: of the second phase; in the first, sequences are augmented as they come.
             fit_kwargs: for both phases, but ``epochs`` is the first one's.
 
         Returns:
@@ -127,6 +130,7 @@ class EvoAugTraining:
             save_prefix,
             seed=None if seed is None else derive_seed(seed, "finetuning"),
             **files("finetuning"),
+            copies=copies,
             verbose=verbose,
             **{**fit_kwargs, "epochs": self.finetune_epochs},
         )

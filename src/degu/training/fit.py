@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import keras
 import numpy as np
 
+from degu.dataset.copies import Copies
 from degu.errors import DeguError
 from degu.heads import Heads
 from degu.io.versions import STAGES, package_versions
 from degu.models.draw import fresh_optimizer
 from degu.models.files import save_weights
+from degu.training.batch_norm import BatchNorm, PreciseBatchNorm
 from degu.training.batches import PREDICT_BATCH_SIZE, Augment, Batches, predict
 from degu.training.callbacks import BeginEpoch, EpochLog, _StopOnDivergence
 from degu.training.checkpoint import Checkpoint, KeepState
@@ -37,10 +39,13 @@ def standard_train_fun(
     lr_patience: int = 5,
     lr_factor: float = 0.1,
     min_learning_rate: float = 1e-7,
+    short_epoch: int = 200,
     seed: int | None = None,
     shuffle: bool = True,
     sample_weight: np.ndarray | None = None,
     augment: Augment | None = None,
+    copies: Copies | None = None,
+    batch_norm: BatchNorm = "precise",
     metrics: Sequence[Any] | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
@@ -66,12 +71,21 @@ def standard_train_fun(
         epochs, batch_size, patience: as in ``fit`` and ``EarlyStopping``.
         lr_patience, lr_factor, min_learning_rate: as in ``ReduceLROnPlateau``; without effect on an
             optimizer with a learning-rate schedule.
+        short_epoch: where an epoch has fewer steps, both patiences are stretched as if it had so
+            many (:func:`stretched`), so that small data sets get as many steps to improve in.
         seed: of the order of sequences and their augmentation; None draws one. (Initial weights and
             dropout have the model's own seeds: see :func:`degu.models.draw.new_member`.)
         shuffle: whether each epoch has an order of its own.
         sample_weight: (N,) weights in the loss.
         augment: ``augment(x, rng)``, applied to each batch of the training sequences, such as
             :class:`degu.augment.Augmenter`; validation sequences stay as they are.
+        copies: augmented copies of x with labels of their own, which batches mix with x; an epoch
+            has as many steps as without them (:class:`degu.training.batches.Batches`). Not with
+            ``augment``.
+        batch_norm: ``precise`` gives the layers of batch norm, before each validation and in the
+            model that is kept, the averages of up to 4,096 of the training sequences as they are
+            (:mod:`degu.training.batch_norm`); ``moving`` leaves them their moving averages, as in
+            the published study.
         metrics: for ``compile``; ignored where the model's own compile is kept.
         callbacks: more Keras callbacks.
         checkpoint: a file that holds the state of this training after every epoch, so that one that
@@ -89,8 +103,8 @@ def standard_train_fun(
         History: a list with a number an epoch for ``loss``, ``val_loss``, ``learning_rate``, ...
 
     Raises:
-        ValueError: if x and y differ in length, the model has no compile to keep, or a checkpoint
-            could not be continued exactly.
+        ValueError: if x and y differ in length, the model has no compile to keep, ``batch_norm`` is
+            neither of the two, or a checkpoint could not be continued exactly.
         DivergedError: if the loss is no longer finite.
         DeguError: if the checkpoint cannot be written.
     """
@@ -98,6 +112,10 @@ def standard_train_fun(
         raise ValueError("A training with a checkpoint needs a seed, to go on as it began.")
     if checkpoint is not None and "steps_per_epoch" in fit_kwargs:
         raise ValueError("With a checkpoint every epoch is a whole one: leave out steps_per_epoch.")
+    if batch_norm not in get_args(BatchNorm):
+        raise ValueError(f"batch_norm: {batch_norm!r} is unknown; write precise or moving.")
+    if copies is not None and augment is not None:
+        raise ValueError("Copies have labels of their own, which augment would make wrong.")
     if optimizer is None and loss is None:
         if not model.compiled:
             raise ValueError("The model is not compiled: compile it, or give optimizer and loss.")
@@ -111,9 +129,19 @@ def standard_train_fun(
     if seed is None:
         seed = int(np.random.default_rng().integers(2**31))
     batches = Batches(
-        x, y, batch_size, seed if shuffle else None, sample_weight, augment, augment_seed=seed
+        x,
+        y,
+        batch_size,
+        seed if shuffle else None,
+        sample_weight,
+        augment,
+        augment_seed=seed,
+        copies=copies,
     )
     monitor = "loss" if validation_data is None else "val_loss"
+    steps = fit_kwargs.get("steps_per_epoch") or len(batches)
+    patience = stretched(patience, steps, short_epoch)
+    lr_patience = stretched(lr_patience, steps, short_epoch)
     plateau = keras.callbacks.ReduceLROnPlateau(
         monitor, factor=lr_factor, patience=lr_patience, min_lr=min_learning_rate
     )
@@ -122,12 +150,17 @@ def standard_train_fun(
         getattr(model.optimizer, "_learning_rate", None),
         keras.optimizers.schedules.LearningRateSchedule,
     )
-    stateful = [
+    # What callbacks of one's own do to the weights comes before their averages are taken, and these
+    # before the weights are kept.
+    judges = [
         # Restores the best weights at the end whether or not it stopped early.
         keras.callbacks.EarlyStopping(monitor, patience=patience, restore_best_weights=True),
         *([] if scheduled else [plateau]),
-        *callbacks,
     ]
+    stateful = [*callbacks, *judges]
+    precise = []
+    if batch_norm == "precise":
+        precise.append(PreciseBatchNorm(x, seed, may_change=bool(callbacks)))
     observers: list[keras.callbacks.Callback] = [EpochLog(epochs, batches.n)] if verbose else []
     if tracking is not None:
         from degu.training.tracking import tensorboard_callback
@@ -137,9 +170,9 @@ def standard_train_fun(
     if checkpoint is not None:
         build_weights(model, x)
         checkpoint = Checkpoint.at(checkpoint)
-        data = x, y, validation_data, sample_weight
+        data = x, y, validation_data, sample_weight, copies
         order = seed, shuffle, batch_size, augment
-        schedule = epochs, stateful, fit_kwargs
+        schedule = epochs, batch_norm, stateful, fit_kwargs
         columns = [str(getattr(metric, "name", metric)) for metric in metrics or []]
         environment = STAGES["train"], package_versions(), _compute_threads()
         checkpoint.identify(
@@ -169,7 +202,9 @@ def standard_train_fun(
             callbacks=[
                 BeginEpoch(batches),
                 _StopOnDivergence(),
-                *stateful,
+                *callbacks,
+                *precise,
+                *judges,
                 *observers,
                 keras.callbacks.History(),
                 *([] if keeper is None else [keeper]),
@@ -189,6 +224,18 @@ def standard_train_fun(
     if save_prefix is not None:
         save_weights(model, f"{save_prefix}.weights.h5")
     return {name: [float(v) for v in values] for name, values in history.history.items()}
+
+
+def stretched(patience: int, steps: int, short_epoch: int) -> int:
+    """A patience in epochs of so many steps that is one in epochs of ``short_epoch`` steps.
+
+    That of longer epochs stays as it is.
+
+    Example:
+        >>> stretched(10, steps=45, short_epoch=200)
+        45
+    """
+    return max(patience, -(-patience * short_epoch // steps))
 
 
 def build_weights(model: keras.Model, x: Any) -> None:
@@ -218,6 +265,43 @@ def _compute_threads() -> tuple[int, int]:
         threading.get_intra_op_parallelism_threads() or cores,
         threading.get_inter_op_parallelism_threads() or cores,
     )
+
+
+@keras.saving.register_keras_serializable("degu")
+class WeightedSquaredError(keras.losses.Loss):
+    """Mean squared error with a weight for each output column, not normalised.
+
+    Args:
+        weights: one for each column of the output.
+    """
+
+    def __init__(self, weights: Sequence[float], **kwargs: Any) -> None:
+        super().__init__(**{"name": "weighted_squared_error", **kwargs})
+        self.weights = [float(weight) for weight in weights]
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """The error of each sequence, (B, ..., heads) to (B, ...)."""
+        y_pred = keras.ops.convert_to_tensor(y_pred)
+        error = keras.ops.square(keras.ops.cast(y_true, y_pred.dtype) - y_pred)
+        return keras.ops.mean(error * keras.ops.cast(self.weights, y_pred.dtype), axis=-1)
+
+    def get_config(self) -> dict[str, Any]:
+        """Its arguments."""
+        return {**super().get_config(), "weights": self.weights}
+
+
+def squared_error_of(heads: Heads, uncertainty_weight: float = 1) -> keras.losses.Loss:
+    """The loss of a model with such heads: the mean over them of their squared errors.
+
+    Args:
+        heads: names of the output columns.
+        uncertainty_weight: that the errors of epistemic heads are multiplied by.
+    """
+    if uncertainty_weight == 1 or heads.epistemic is None:
+        return keras.losses.MeanSquaredError()
+    weights = np.ones(len(heads))
+    weights[heads.slice(heads.epistemic)] = uncertainty_weight
+    return WeightedSquaredError(weights.tolist())
 
 
 def head_errors(heads: Heads) -> list[Any]:

@@ -104,26 +104,31 @@ def _check_augmentation(config: Config) -> None:
             f"students.uncertainty, {', '.join(kinds)}, so these students would have none to be "
             "compared with; write one of them or add it there."
         )
+    distillation = config["distillation"]
     listed = len(evoaug["augmentations"])
     shift["per_sequence"] = shift["per_sequence"] or min(2, listed)
-    drawn = {"evoaug.per_batch": evoaug["per_batch"]}
+    drawn = [("evoaug.per_batch", evoaug["per_batch"], "evoaug")]
     if "evoaug" in dynamic["modes"]:
-        drawn["dynamic_augmentation.per_batch"] = dynamic["per_batch"]
+        drawn.append(("dynamic_augmentation.per_batch", dynamic["per_batch"], "evoaug"))
     if "moderate" in shift["kinds"]:
-        drawn["shift.per_sequence"] = shift["per_sequence"]
-    for key, number in drawn.items():
+        drawn.append(("shift.per_sequence", shift["per_sequence"], "evoaug"))
+    if distillation["copies"]:
+        drawn.append(("distillation.per_sequence", distillation["per_sequence"], "distillation"))
+    for key, number, section in drawn:
+        listed = len(config[section]["augmentations"])
         if number > listed:
             raise InputError(
-                f"{key}: {number} is more than the {listed} of evoaug.augmentations; write a "
+                f"{key}: {number} is more than the {listed} of {section}.augmentations; write a "
                 "smaller number or list more."
             )
-    for name, parameters in evoaug["parameters"].items():
-        for least, most in (("min_length", "max_length"), ("min_shift", "max_shift")):
-            if least in parameters and parameters[least] > parameters[most]:
-                raise InputError(
-                    f"evoaug.parameters.{name}.{least}: {parameters[least]} is above the {most}, "
-                    f"{parameters[most]}; write a smaller one."
-                )
+    for section in ("evoaug", "distillation"):
+        for name, parameters in config[section]["parameters"].items():
+            for least, most in (("min_length", "max_length"), ("min_shift", "max_shift")):
+                if least in parameters and parameters[least] > parameters[most]:
+                    raise InputError(
+                        f"{section}.parameters.{name}.{least}: {parameters[least]} is above the "
+                        f"{most}, {parameters[most]}; write a smaller one."
+                    )
 
 
 def _check_attribution(config: Config) -> None:

@@ -1,0 +1,46 @@
+"""Augmented copies of training sequences, labelled by ensembles for their students."""
+
+if STUDY.copies:
+    teacher = STUDY.pattern(TEACHER)
+
+    rule predict_copies:
+        input:
+            dataset=FILES.dataset,
+            subset=FILES.subset(POOLS),
+            model=inputs.final_model(STUDY, TEACHER),
+        output:
+            predictions=temp(FILES.copies_predictions(teacher)),
+        log:
+            FILES.log("predict_copies", teacher.job),
+        benchmark:
+            FILES.benchmark("predict_copies", teacher.job)
+        conda:
+            ENVIRONMENT
+        threads: config["compute_threads"]
+        resources:
+            **REQUESTS["predict"],
+        params:
+            **inputs.copies_params(STUDY),
+        script:
+            "../workflow/scripts/predict_copies.py"
+
+    rule label_copies:
+        input:
+            dataset=FILES.dataset,
+            predictions=inputs.teacher_files(STUDY, FILES.copies_predictions),
+        output:
+            labels=FILES.copies(ARMS),
+        log:
+            FILES.log("label_copies", FILES.arm_job(ARMS)),
+        benchmark:
+            FILES.benchmark("label_copies", FILES.arm_job(ARMS))
+        conda:
+            ENVIRONMENT
+        threads: 1
+        resources:
+            **REQUESTS["light"],
+        params:
+            copies=STUDY.copies,
+            stage=STAGES["aggregate"],
+        script:
+            "../workflow/scripts/label_copies.py"

@@ -1,0 +1,113 @@
+"""What an ensemble says, from its members' predictions that are there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from degu.dataset import read_info
+from degu.dataset.copies import NAME, Copier, read_labels, write_labels
+from degu.heads import Heads
+from degu.io.files import read_npy
+from degu.io.predictions import read_ensemble, read_predictions
+from degu.io.summary import Identity, tidy
+from degu.jobs.lessons import Files
+from degu.metrics import METRICS, in_std_units, partial_correlation
+from degu.uncertainty import ensemble_mean, std_of_mean, uncertainty_std
+
+Arm = Mapping[str, Any]
+"""Its ``augmentation``, ``proportion`` and ``size``."""
+
+
+def label_copies(arm: Arm, files: Files, output: str, copies: Mapping[str, Any]) -> None:
+    """Write what an ensemble says of augmented copies: mean and std (ddof 0).
+
+    Args:
+        arm: whose it is.
+        files: ``dataset`` and ``predictions`` of the copies, a file a member.
+        output: the file to write.
+        copies: settings of :class:`degu.dataset.copies.Copier`.
+
+    Raises:
+        InputError: if the predictions are not of this ensemble's members.
+    """
+    info = read_info(files["dataset"])
+    expected = {**arm, "size": None, "dataset_sha256": info.sha256}
+    members, card = read_ensemble(files["predictions"], (NAME,), role="teacher", **expected)
+    stack = members[NAME][..., card.heads.slice("mean")]
+    write_labels(
+        output,
+        ensemble_mean(stack),
+        uncertainty_std(stack),
+        heads=Heads.student(info.targets, "std"),
+        copier=Copier.of(copies),
+        dataset_sha256=info.sha256,
+        **arm,
+    )
+
+
+def fidelity_rows(arm: Arm, files: Files, students: Sequence[Identity]) -> pd.DataFrame:
+    """How much predicted uncertainties say of the ensemble's beyond what the activity does.
+
+    Two references for the agreement of a student's std with the ensemble's on Test: role
+    ``std_of_mean`` is the best guess from the activity alone (:func:`degu.uncertainty.std_of_mean`,
+    looked up among training sequences and copies), and ``Fidelity_partial`` of a student the
+    partial correlation of the stds given the ensemble's mean.
+
+    Args:
+        arm: whose models they are.
+        files: ``dataset``; ``teachers``, predictions of its members; ``mean_train``, ``std_train``
+            and ``std_test`` of the ensemble; ``copies``, its labels of the copies, or nothing;
+            ``students``, predictions of each model with epistemic heads.
+        students: who these are: columns of the summary.
+
+    Returns:
+        Rows of the summary (:data:`degu.io.summary.COLUMNS`).
+
+    Raises:
+        InputError: if a file is not of this arm and data set.
+    """
+    info = read_info(files["dataset"])
+    label = {**arm, "dataset_sha256": info.sha256}
+    expected = {**label, "size": None}
+    teachers, card = read_ensemble(files["teachers"], ("Test",), role="teacher", **expected)
+    mean = ensemble_mean(teachers["Test"][..., card.heads.slice("mean")])
+
+    def read(name: str, content: str) -> np.ndarray:
+        return read_npy(files[name], dtype_kind="f", content=content, **label)
+
+    std = read("std_test", "std of Test")
+    known = [(read("mean_train", "mean of Train"), read("std_train", "std of Train"))]
+    if files.get("copies"):
+        y, heads = read_labels(files["copies"], dataset_sha256=info.sha256, **arm)
+        flat = y.reshape(-1, len(heads))
+        known.append((flat[:, heads.slice("mean")], flat[:, heads.slice("std")]))
+    means, stds = (np.concatenate(parts) for parts in zip(*known, strict=True))
+    guess = std_of_mean(means, stds, mean)
+    rows: list[dict[str, Any]] = []
+
+    def add(identity: Identity, metric: str, values: np.ndarray) -> None:
+        for target, value in zip(info.targets, values, strict=True):
+            row = {**arm, **identity, "target": target, "head": "std", "metric": metric}
+            rows.append({**row, "value": value})
+
+    size = arm["size"]
+    for name, metric in METRICS.items():
+        # Errors are given for both conventions of a std; correlations are the same for both.
+        factors = {0: 1.0, 1: size / (size - 1)} if name == "MSE" else {None: 1.0}
+        for ddof, factor in factors.items():
+            add({"role": "std_of_mean", "ddof": ddof}, name, factor * metric(std, guess))
+    for path, identity in zip(files["students"], students, strict=True):
+        predictions, card = read_predictions(path, ("Test",))
+        own = {k: v for k, v in identity.items() if k in ("role", "member", "variant")}
+        card.check(path, **{**label, **own})
+        heads, values = in_std_units(card.heads, predictions["Test"])
+        add(
+            identity,
+            "Fidelity_partial",
+            partial_correlation(std, values[..., heads.slice("std")], mean),
+        )
+    return tidy(rows)
