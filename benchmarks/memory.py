@@ -147,7 +147,8 @@ def write_data(folder):
     """The data set, and what students of it learn."""
     dataset = folder / "dataset.h5"
     source = {"source": "simulate", **SIZES, "length": 249, "replicates": 3}
-    ingest({**source, "decoys": 0.25, "noise": 0.35}, ["Dev", "Hk"], dataset, seed=1234)
+    source |= {"decoys": 0.25, "noise": 0.35, "rarity": 1}
+    ingest(source, ["Dev", "Hk"], dataset, seed=1234)
     sizes = read_info(dataset).sizes
     for proportion in (1, 0.75):
         rows = draw_subset(sizes["Train"], proportion, seed=1234)

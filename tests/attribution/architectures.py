@@ -38,6 +38,11 @@ def deepstarr(length: int = 249, heads: int = 2) -> keras.Model:
     return randomized(models.build("deepstarr", (length, 4), heads))
 
 
+def compact(length: int = 100, heads: int = 2) -> keras.Model:
+    """The real one, whose batch norm comes after pooling."""
+    return randomized(models.build("compact", (length, 4), heads))
+
+
 def residualbind(
     length: int = 230,
     heads: int = 3,

@@ -53,6 +53,7 @@ def shap_values(explainer, x, references):
 
 
 SHAP_MODELS = {
+    "Compact": architectures.compact,
     "DeepSTARR": architectures.deepstarr,
     "ResidualBind with average pooling": lambda: small_residualbind(
         activation="relu", dilations=(1, 1)

@@ -30,6 +30,7 @@ DATA = {
     "replicates": 3,
     "decoys": 0.25,
     "noise": 0.35,
+    "rarity": 1,
 }
 CODES = {base: base for base in "ACGT"} | {"R": "AG", "Y": "CT", "W": "AT", "K": "GT", "N": "ACGT"}
 WEAK, SYNERGY, BASAL, RANGE, HALF = 0.75, 0.5, -1.5, 8.0, 4.0
@@ -125,6 +126,48 @@ def test_motifs_do_not_overlap_and_cover_both_halves_and_strands(planted):
     strings = " ".join(decode(planted.x))
     forward, reverse = (len(re.findall(w, strings)) for w in ("GAGAGAG", "CTCTCTC"))
     assert forward == pytest.approx(reverse, rel=0.15)
+
+
+def families_of_lone_words(simulation, target):
+    """How often each family makes up a run of the mask by itself, strongest family first."""
+    found = Counter()
+    for string, mask in zip(
+        decode(simulation.x),
+        simulation.motif_mask[:, :, ["Dev", "Hk"].index(target)],
+        strict=True,
+    ):
+        for run in re.finditer("1+", "".join(map(str, mask))):
+            word = string[slice(*run.span())]
+            # Two motifs side by side are longer than any word.
+            found.update(i for i, family in enumerate(WORDS[target]) if word in family)
+    return [found[i] for i in range(4)]
+
+
+@pytest.mark.parametrize("rarity", [1, 2, 4])
+def test_families_are_as_rare_as_asked_for(rarity):
+    simulation = simulate(3000, decoys=0, rarity=rarity, seed=5)
+    for target in ("Dev", "Hk"):
+        strengths = [m.strength for m in MOTIFS if m.target == target]
+        assert strengths == sorted(strengths, reverse=True)
+        counts = families_of_lone_words(simulation, target)
+        shares = np.array([1, rarity, rarity**2, rarity**3]) / (1 + rarity + rarity**2 + rarity**3)
+        n = sum(counts)
+        assert n > 4000
+        # Half a per cent for runs of two motifs, which longer ones are in more often.
+        within = 4 * np.sqrt(n * shares * (1 - shares)) + 0.005 * n
+        np.testing.assert_array_less(np.abs(counts - n * shares), within)
+
+
+def test_rare_families_change_nothing_else():
+    """Numbers of motifs are drawn before, backgrounds and noise from the same seeds."""
+    even, rare = (simulate(300, rarity=rarity, decoys=0, noise=0, seed=9) for rarity in (1, 4))
+    np.testing.assert_array_equal(
+        even.motif_mask.any(axis=1), rare.motif_mask.any(axis=1)
+    )  # whether a sequence has a motif for the target at all
+    free = ~(even.motif_mask.any(axis=2) | rare.motif_mask.any(axis=2))
+    np.testing.assert_array_equal(even.x[free], rare.x[free])
+    # The strongest are the rarest, so activities are lower.
+    assert (rare.activity.mean(axis=0) < even.activity.mean(axis=0)).all()
 
 
 def test_the_background_has_the_dinucleotides_of_drosophila(planted):

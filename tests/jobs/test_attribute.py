@@ -37,7 +37,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def sequences(folder):
     data = {"n_train": 20, "n_val": 20, "n_test": 30, "length": 40}
-    data |= {"replicates": 2, "decoys": 0.25, "noise": 0.3}
+    data |= {"replicates": 2, "decoys": 0.25, "noise": 0.3, "rarity": 1}
     ingest(data, ("Dev", "Hk"), folder / "dataset.h5", seed=7)
     settings = {"top_n": 5, "bins": 2, "per_bin": 4, "seed": 7}
     write_sequences(folder / "sequences.h5", folder / "dataset.h5", **settings)

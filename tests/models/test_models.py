@@ -98,6 +98,33 @@ def test_deepstarr_on_sequences_that_are_too_short():
         build("deepstarr", (15, 4), 1)
 
 
+# Compact
+
+
+@pytest.mark.parametrize(("length", "positions"), [(100, 6), (249, 15)])
+def test_compact_has_the_layers_of_its_description(length, positions):
+    """Shapes and counts worked out by hand."""
+    model = build("compact", (length, 4), 2)
+    kernels = [w.shape for w in model.get_weights() if w.ndim > 1]
+    assert kernels == [(11, 4, 48), (5, 48, 48), (positions * 48, 64), (64, 2)]
+    assert [x.rate for x in model.layers if isinstance(x, layers.Dropout)] == [0.4]
+
+    convolutions = (11 * 4 + 1) * 48 + (5 * 48 + 1) * 48
+    dense = (positions * 48 + 1) * 64 + (64 + 1) * 2
+    normalized = 48 + 48 + 64  # each with scale, shift, mean and variance
+    assert model.count_params() == convolutions + dense + 4 * normalized
+    trained = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
+    assert trained == convolutions + dense + 2 * normalized
+    # A student has a column more for each target.
+    assert build("compact", (length, 4), 4).count_params() == model.count_params() + (64 + 1) * 2
+
+
+def test_compact_on_sequences_that_are_too_short():
+    assert build("compact", (16, 4), 1).output_shape == (None, 1)
+    with pytest.raises(InputError, match="needs 16 bases or more, not 15"):
+        build("compact", (15, 4), 1)
+
+
 # An architecture of one's own
 
 
@@ -144,7 +171,7 @@ def test_a_function_of_ones_own_gets_shape_and_output_dimension(own_module):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("deepstar", "'deepstar' is not one of deepstarr"),
+        ("deepstar", "'deepstar' is not one of compact, deepstarr"),
         ("{module}", "name one of these, or your own function as my_package.my_module:build"),
         (":build", "':build' is not one of"),
         (".{module}:build", "is not one of"),

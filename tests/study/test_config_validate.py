@@ -119,6 +119,7 @@ class TestDefaults:
                     "replicates": 3,
                     "decoys": 0.25,
                     "noise": 0.35,
+                    "rarity": 1,
                 },
             ),
             (

@@ -4,9 +4,11 @@ Sequences
     A background is a first-order Markov chain with the strand-symmetric dinucleotide composition
     of non-coding (four of five sequences) or coding (one of five) *D. melanogaster* DNA. Motifs
     (:data:`MOTIFS`) are planted on it: 0 to 6 for each target, every combination but none at all
-    equally likely; of a random family of that target, on a random strand, at random places without
-    overlap. Ambiguous letters of a consensus are drawn uniformly. In short sequences motifs cover
-    at most half of the bases; those beyond are left out.
+    equally likely; each of a random family of that target, on a random strand, at random places
+    without overlap. With ``rarity`` r, 1 : r : r² : r³ of a target's motifs are of its strongest,
+    ..., its weakest family. With 1 all are equally common; with more, models see few examples of
+    what matters most. Ambiguous letters of a consensus are drawn uniformly. In short sequences
+    motifs cover at most half of the bases; those beyond are left out.
 
 Activity, in log2 enrichment
     A motif instance i has the affinity ``a_i = strength · WEAK ** mismatches``, where mismatches
@@ -170,6 +172,7 @@ def ingest(
             replicates=data["replicates"],
             decoys=data["decoys"],
             noise=data["noise"],
+            rarity=data["rarity"],
             seed=derive_seed(seed, "simulate", split=name),
         )
         mean, std = _mean_and_std(simulation.replicates[:, :, columns])
@@ -192,6 +195,7 @@ def simulate(
     replicates: int = 3,
     decoys: float = 0.25,
     noise: float = 0.35,
+    rarity: int = 1,
     seed: int = 1234,
 ) -> Simulation:
     """Simulate sequences and their measurements, as the module's docstring describes.
@@ -205,6 +209,7 @@ def simulate(
         replicates: measurements of each sequence.
         decoys: share of shuffles, from 0 to 1.
         noise: scale of :func:`noise_std`, log2 enrichment.
+        rarity: how many times rarer a family is than the next weaker one of its target.
         seed: seed of everything.
     """
     rng = np.random.default_rng(derive_seed(seed, "motifs"))
@@ -214,7 +219,7 @@ def simulate(
     for start in range(0, n, _BLOCK):
         block = slice(start, min(start + _BLOCK, n))
         codes = _background(block.stop - start, length, rng)
-        mask[block], occupancy = _plant(codes, rng)
+        mask[block], occupancy = _plant(codes, rarity, rng)
         x[block] = np.eye(4, dtype=np.uint8)[codes]
         activity[block] = BASAL + RANGE * (occupancy / (occupancy + HALF))
 
@@ -269,7 +274,9 @@ def _background(n: int, length: int, rng: np.random.Generator) -> np.ndarray:
     return np.ascontiguousarray(codes.T)
 
 
-def _plant(codes: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _plant(
+    codes: np.ndarray, rarity: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Write motifs into ``codes`` (n, L), in place.
 
     Returns:
@@ -279,13 +286,22 @@ def _plant(codes: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.
     n_slots = MOST_MOTIFS * len(TARGETS)
     target = np.repeat(np.arange(len(TARGETS)), MOST_MOTIFS)
     widths = np.array([len(motif.consensus) for motif in MOTIFS])
-    families = [[i for i, m in enumerate(MOTIFS) if m.target == name] for name in TARGETS]
+    # Strongest first, which is the rarest.
+    families = [
+        sorted(
+            (i for i, m in enumerate(MOTIFS) if m.target == name),
+            key=lambda i: -MOTIFS[i].strength,
+        )
+        for name in TARGETS
+    ]
 
     # Digits in base 7 of 1..48 are the numbers of Dev and Hk motifs, never both zero.
     drawn = rng.integers(1, (MOST_MOTIFS + 1) ** 2, size=n)
     number = np.stack(np.divmod(drawn, MOST_MOTIFS + 1), axis=1)
     planted = np.tile(np.arange(MOST_MOTIFS), len(TARGETS)) < number[:, target]
-    pick = rng.integers(len(families[0]), size=(n, n_slots))
+    # Tickets of a lottery: integers, which are drawn alike on every machine.
+    tickets = np.cumsum([rarity**rank for rank in range(len(families[0]))])
+    pick = tickets.searchsorted(rng.integers(tickets[-1], size=(n, n_slots)), side="right")
     family = np.array(families)[target, pick]
     reverse = rng.integers(2, size=(n, n_slots), dtype=np.uint8) == 1
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import keras
 
 
-REGISTRY = {"deepstarr": "DeepSTARR"}
+REGISTRY = {"compact": "Compact", "deepstarr": "DeepSTARR"}
 """Name in a config -> display name in file names. The function is ``degu.models.NAME.NAME``."""
 
 
