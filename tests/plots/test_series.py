@@ -128,12 +128,12 @@ def test_series_differ_in_more_than_colour(registry):
         register(f"kind {number}", f"label {number}")
     looks = list(registry.values())
     for what in ("label", "color", "marker"):
-        assert len({getattr(own, what) for own in looks}) == len(looks) == 8
+        assert len({getattr(own, what) for own in looks}) == len(looks) == 9
     # More series than colours: mark and colour together tell them apart still.
     for number in range(4, 20):
         register(f"kind {number}", f"label {number}")
     looks = list(registry.values())
-    assert len({(own.color, own.marker) for own in looks}) == len(looks) == 24
+    assert len({(own.color, own.marker) for own in looks}) == len(looks) == 25
 
 
 def test_a_look_depends_on_those_before_alone(registry):

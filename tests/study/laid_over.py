@@ -28,7 +28,10 @@ PAPER_TRAINING = {
     "lr_patience": 5,
     "lr_factor": 0.1,
     "min_learning_rate": 1e-7,
+    "short_epoch": 0,
+    "batch_norm": "moving",
 }
+OUR_TRAINING = {**PAPER_TRAINING, "short_epoch": 200, "batch_norm": "precise"}
 
 
 def overlaid(*configs: str | dict) -> dict:

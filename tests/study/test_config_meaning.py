@@ -12,7 +12,8 @@ from degu.sweep import Arm, choose_arms, expand_arms, pool_sizes
 
 class TestDisplayName:
     def test_names(self):
-        assert display_name(checked()) == "DeepSTARR"
+        assert display_name(checked()) == "Compact"
+        assert display_name(checked("model: deepstarr")) == "DeepSTARR"
         assert display_name(checked("{model: 'my_lab.nets:build', model_name: My-Net2}")) == (
             "My-Net2"
         )
@@ -54,9 +55,42 @@ class TestShippedConfigs:
                 *(0.1, 0.25, 0.5, 0.75, 1.0)
             }
         assert sum(pool_sizes(arms).values()) == 25 + 4 * 10 + 5 * 10
-        assert config["students"] == {"replicates": 10, "uncertainty": ["std", "logvar"]}
+        assert config["students"] == {
+            **{"replicates": 10, "uncertainty": ["std", "logvar"]},
+            "uncertainty_weight": 1,
+        }
+        trainings = [config[name] for name in config if name.endswith(("training", "finetuning"))]
+        assert len(trainings) == 5
+        for training in trainings:
+            assert (training["batch_norm"], training["short_epoch"]) == ("moving", 0)
         assert config["training"] == PAPER_TRAINING
+        assert config["distillation"]["copies"] == 0
         assert config["resources"]["train"]["gpu"] == config["resources"]["predict"]["gpu"] == 1
+
+    def test_the_best_of_deepstarr_has_its_arms_and_our_trainings(self):
+        paper, best = (
+            checked((ROOT / "config" / name).read_text())
+            for name in ("deepstarr.yaml", "deepstarr_best.yaml")
+        )
+        ours = ("training", "finetuning", "distillation", "dataset")
+        assert {k: v for k, v in best.items() if not k.endswith(ours)} == {
+            k: v for k, v in paper.items() if not k.endswith(ours)
+        }
+        assert best["distillation"]["copies"] == 4
+        assert {v["batch_norm"] for k, v in best.items() if k.endswith("training")} == {"precise"}
+
+    @pytest.mark.parametrize("name", ["planted_motifs", "plant_terminators", "terminator_sizes"])
+    def test_no_study_has_the_settings_of_the_embedded_one(self, name):
+        """What only the embedded study is to have must not reach a config that names a source."""
+        config = checked((ROOT / "config" / f"{name}.yaml").read_text())
+        embedded = checked()
+        assert config["model"] == "deepstarr" != embedded["model"]
+        assert config["arms"] != embedded["arms"]
+        if config["data"]["source"] == "simulate":
+            differ = ("n_train", "n_val", "n_test", "length", "decoys", "rarity")
+            assert all(config["data"][key] != embedded["data"][key] for key in differ)
+        for section in ("training", "student_training"):
+            assert config[section] != embedded[section]
 
     def test_deepstarr_has_the_papers_students_with_dynamic_augmentation(self):
         config = checked((ROOT / "config" / "deepstarr.yaml").read_text())

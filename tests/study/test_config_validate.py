@@ -13,13 +13,23 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from laid_over import PAPER_TRAINING, ROOT, TABLE, checked, message, overlaid
+from laid_over import OUR_TRAINING, ROOT, TABLE, checked, message, overlaid
 
 from degu.errors import InputError
 from degu.ingest import SOURCES
 from degu.study.config import validate
 from degu.study.config.schema import SCHEMA, keys_of, load, resolve
 from degu.sweep import SHORT_FORM, expand_arms
+
+PARAMETERS = {
+    "deletion": {"min_length": 0, "max_length": 20},
+    "insertion": {"min_length": 0, "max_length": 20},
+    "translocation": {"min_shift": 0, "max_shift": 20},
+    "inversion": {"min_length": 0, "max_length": 20},
+    "mutation": {"fraction": 0.05},
+    "noise": {"std": 0.2},
+    "reverse_complement": {"probability": 0.5},
+}
 
 
 class TestDefaults:
@@ -46,31 +56,32 @@ class TestDefaults:
             "tracking": "none",
             "pilot": None,
             "arms": [{"augmentations": ["standard"], "proportions": [1], "ensemble_sizes": [10]}],
-            "students": {"replicates": 10, "uncertainty": ["std", "logvar"]},
+            "students": {
+                **{"replicates": 10, "uncertainty": ["std", "logvar"]},
+                "uncertainty_weight": 1,
+            },
+            "distillation": {
+                "copies": 4,
+                "augmentations": ["deletion", "translocation", "inversion"],
+                "per_sequence": 2,
+                "parameters": PARAMETERS,
+            },
             "baselines": [],
-            "training": PAPER_TRAINING,
-            "student_training": {**PAPER_TRAINING, "lr_factor": 0.2},
-            "finetuning": {**PAPER_TRAINING, "epochs": 30, "learning_rate": 1e-4},
+            "training": OUR_TRAINING,
+            "student_training": {**OUR_TRAINING, "lr_factor": 0.2},
+            "finetuning": {**OUR_TRAINING, "epochs": 30, "learning_rate": 1e-4},
             "student_finetuning": {
-                **PAPER_TRAINING,
+                **OUR_TRAINING,
                 "epochs": 10,
                 "learning_rate": 1e-4,
                 "lr_factor": 0.2,
             },
-            "dynamic_finetuning": {**PAPER_TRAINING, "epochs": 10, "lr_factor": 0.2},
+            "dynamic_finetuning": {**OUR_TRAINING, "epochs": 10, "lr_factor": 0.2},
             "evoaug": {
                 "augmentations": ["deletion", "translocation", "noise", "mutation"],
                 "per_batch": 1,
                 "hard": True,
-                "parameters": {
-                    "deletion": {"min_length": 0, "max_length": 20},
-                    "insertion": {"min_length": 0, "max_length": 20},
-                    "translocation": {"min_shift": 0, "max_shift": 20},
-                    "inversion": {"min_length": 0, "max_length": 20},
-                    "mutation": {"fraction": 0.05},
-                    "noise": {"std": 0.2},
-                    "reverse_complement": {"probability": 0.5},
-                },
+                "parameters": PARAMETERS,
             },
             "dynamic_augmentation": {
                 "modes": [],
@@ -114,12 +125,12 @@ class TestDefaults:
                     "source": "simulate",
                     "n_train": 6000,
                     "n_val": 1000,
-                    "n_test": 1000,
-                    "length": 249,
+                    "n_test": 5000,
+                    "length": 100,
                     "replicates": 3,
-                    "decoys": 0.25,
+                    "decoys": 0.1,
                     "noise": 0.35,
-                    "rarity": 1,
+                    "rarity": 4,
                 },
             ),
             (
@@ -156,7 +167,7 @@ class TestDefaults:
 
     def test_what_is_given_is_kept_and_its_neighbours_are_filled(self):
         config = checked(TABLE, "{student_training: {epochs: 3}, resources: {train: {gpu: 1}}}")
-        assert config["student_training"] == {**PAPER_TRAINING, "epochs": 3, "lr_factor": 0.2}
+        assert config["student_training"] == {**OUR_TRAINING, "epochs": 3, "lr_factor": 0.2}
         assert config["resources"]["train"] == {
             **{"gpu": 1, "mem_mb": 6000, "runtime": 720},
             "partition": None,
@@ -240,7 +251,7 @@ class TestOverlays:
     def test_lists_replace_and_mappings_merge(self):
         config = checked(TABLE, "training: {epochs: 5}", "{targets: [y], training: {patience: 2}}")
         assert config["targets"] == ["y"]
-        assert config["training"] == {**PAPER_TRAINING, "epochs": 5, "patience": 2}
+        assert config["training"] == {**OUR_TRAINING, "epochs": 5, "patience": 2}
 
     def test_null_takes_back_the_short_form(self):
         arms = "arms: [{ensemble_sizes: [4]}]"

@@ -17,6 +17,7 @@ from degu.study.study import Study
 CONFIG = {
     "dataset": "assay",
     "data": {"source": "simulate"},
+    "model": "deepstarr",
     "arms": [
         {"ensemble_sizes": [2, 3]},
         {"augmentations": ["evoaug"], "ensemble_sizes": [2]},
@@ -37,7 +38,7 @@ def study_of(**changes):
 
 def test_dynamic_students_are_labelled_by_their_arm_s_finished_teachers():
     study = study_of()
-    teachers = first_training_inputs(study, DYNAMIC_STUDENT)["teachers"]
+    teachers = first_training_inputs(study, DYNAMIC_STUDENT, "aug")["teachers"]
     pool = "results/assay/evoaug/downsample_1/teachers"
     assert teachers(ARM) == [f"{pool}/{ix}_DeepSTARR_finetune.h5" for ix in (1, 2)]
     pool = "results/assay/standard/downsample_1/teachers"

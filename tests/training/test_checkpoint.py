@@ -30,7 +30,10 @@ from degu.training.evoaug import EvoAugTraining
 from degu.training.fit import standard_train_fun
 
 LENGTH, TARGETS = 12, 2
-SETTINGS = {"batch_size": 16, "epochs": 8, "lr_patience": 1, "patience": 3, "verbose": 0}
+SETTINGS = {
+    **{"batch_size": 16, "epochs": 8, "lr_patience": 1, "patience": 3, "short_epoch": 0},
+    "verbose": 0,
+}
 SCHEDULE = keras.optimizers.schedules.ExponentialDecay(0.02, 4, 0.8)
 OPTIMIZERS = {
     "schedule": lambda: keras.optimizers.SGD(SCHEDULE, momentum=0.9),
@@ -265,6 +268,7 @@ def test_both_phases_of_evoaug_go_on(data, tmp_path):
         {"seed": 4},
         {"epochs": 7},
         {"patience": 4},
+        {"batch_norm": "moving"},
         {"batch_size": 8},
         {"sample_weight": np.ones(64)},
         {"augment": Augmenter([RandomNoise()])},

@@ -161,6 +161,7 @@ def test_early_stopping_restores_the_best_epoch_and_plateaus_lower_the_rate():
         batch_size=32,
         patience=4,
         lr_patience=2,
+        short_epoch=0,
         lr_factor=0.1,
         seed=1,
         callbacks=[Best()],

@@ -150,17 +150,17 @@ def standard_train_fun(
         getattr(model.optimizer, "_learning_rate", None),
         keras.optimizers.schedules.LearningRateSchedule,
     )
-    # What callbacks of one's own do to the weights comes before their averages are taken, and these
-    # before the weights are kept.
     judges = [
         # Restores the best weights at the end whether or not it stopped early.
         keras.callbacks.EarlyStopping(monitor, patience=patience, restore_best_weights=True),
         *([] if scheduled else [plateau]),
     ]
-    stateful = [*callbacks, *judges]
-    precise = []
+    first: list[keras.callbacks.Callback] = []
     if batch_norm == "precise":
-        precise.append(PreciseBatchNorm(x, seed, may_change=bool(callbacks)))
+        # Averages are those of averaged weights, and are there before the weights are kept.
+        first = [c for c in callbacks if isinstance(c, keras.callbacks.SwapEMAWeights)]
+        first.append(PreciseBatchNorm(x, seed, may_change=bool(first)))
+    stateful = [*first, *judges, *(callback for callback in callbacks if callback not in first)]
     observers: list[keras.callbacks.Callback] = [EpochLog(epochs, batches.n)] if verbose else []
     if tracking is not None:
         from degu.training.tracking import tensorboard_callback
@@ -172,7 +172,7 @@ def standard_train_fun(
         checkpoint = Checkpoint.at(checkpoint)
         data = x, y, validation_data, sample_weight, copies
         order = seed, shuffle, batch_size, augment
-        schedule = epochs, batch_norm, stateful, fit_kwargs
+        schedule = epochs, stateful, fit_kwargs
         columns = [str(getattr(metric, "name", metric)) for metric in metrics or []]
         environment = STAGES["train"], package_versions(), _compute_threads()
         checkpoint.identify(
@@ -202,9 +202,7 @@ def standard_train_fun(
             callbacks=[
                 BeginEpoch(batches),
                 _StopOnDivergence(),
-                *callbacks,
-                *precise,
-                *judges,
+                *stateful,
                 *observers,
                 keras.callbacks.History(),
                 *([] if keeper is None else [keeper]),
