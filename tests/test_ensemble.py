@@ -20,7 +20,9 @@ from degu import (
 )
 from degu.augment import Augmenter, RandomMutation
 from degu.models.draw import new_member
+from degu.sequences import from_codes
 from degu.training.batches import predict
+from degu.training.evoaug import EvoAugTraining
 
 FAST = {"epochs": 3, "batch_size": 64, "verbose": 0}
 
@@ -546,3 +548,92 @@ def test_more_wrong_shapes_are_clear_errors(data, trained):
         DEGU(build(), num_ensemble=2.5)
     degu = DEGU(build(), num_ensemble=2)
     degu.train_ensemble(x, y.tolist(), **settings)
+
+
+@pytest.fixture(scope="module")
+def long_enough():
+    x = random_one_hot(200, 24)
+    y = motif_activity(x)
+    degu = DEGU(build(1, 24), num_ensemble=2, uncertainty_fun=uncertainty_std, seed=1)
+    degu.train_ensemble(x, y, save_prefix=None, optimizer="adam", loss="mse", **FAST)
+    return degu, x, y
+
+
+def distilled(degu, x, y, copies_taken=True, **settings):
+    """What the train_fun of a student is given beside x and y."""
+    given = {}
+
+    def takes(model, x, y, validation_data, save_prefix, optimizer=None, loss=None, *, copies=None):
+        given["copies"] = copies
+        return {"loss": [0.0]}
+
+    def takes_none(model, x, y, validation_data, save_prefix, optimizer=None, loss=None):
+        return {"loss": [0.0]}
+
+    train_fun = takes if copies_taken else takes_none
+    degu.distill_student(build(2, 24), x, y, train_fun, save_prefix=None, **settings)
+    return given.get("copies")
+
+
+def test_students_see_copies_that_the_ensemble_has_labelled(long_enough):
+    degu, x, y = long_enough
+    copies = distilled(degu, x, y)
+    assert copies.codes.shape == (4, 200, 24)
+    for codes, labels in zip(copies.codes, copies.y, strict=True):
+        np.testing.assert_array_equal(labels, np.hstack(degu.pred_ensemble(from_codes(codes))))
+    assert len(np.unique(copies.codes.reshape(-1, 24), axis=0)) > 780
+    again = distilled(degu, x.astype(np.float32), y, copies=2)
+    np.testing.assert_array_equal(again.codes, copies.codes[:2])
+    assert distilled(degu, x, y, copies=0) is None
+
+
+def test_a_student_trains_on_copies(long_enough):
+    degu, x, y = long_enough
+    weights = []
+    for copies in (4, 0):
+        student = new_member(build(2, 24), 1)
+        student.compile("adam", "mse")
+        degu.distill_student(student, x, y, save_prefix=None, copies=copies, **FAST)
+        weights.append(student.get_weights())
+    assert not np.array_equal(weights[0][0], weights[1][0])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda x: 0.5 * x, "not one-hot"),
+        (lambda x: x[..., :3], "not one array of sequences"),
+        (lambda x: x[:, :12], "max_length 20"),
+    ],
+)
+def test_a_line_says_why_there_are_no_copies(long_enough, capsys, monkeypatch, change, words):
+    degu, x, y = long_enough
+    monkeypatch.setattr(degu, "_check_student", lambda *args: None)
+    monkeypatch.setattr(degu, "pred_ensemble", lambda x: (np.zeros((200, 1)), np.zeros((200, 1))))
+    assert distilled(degu, change(x), y) is None
+    assert words in capsys.readouterr().err
+
+
+def test_a_train_fun_without_copies_gets_none_and_a_line_says_so(long_enough, capsys):
+    degu, x, y = long_enough
+    distilled(degu, x, y, copies_taken=False)
+    assert "its train_fun has no argument copies" in capsys.readouterr().err
+
+
+def test_copies_are_of_fine_tuning_where_a_student_trains_with_evoaug(long_enough, monkeypatch):
+    degu, x, y = long_enough
+    seen = []
+
+    def spy(*args, copies=None, augment=None, **kwargs):
+        seen.append((copies is not None, augment is not None))
+        return standard_train_fun(*args, copies=copies, augment=augment, **kwargs)
+
+    monkeypatch.setattr("degu.training.evoaug.standard_train_fun", spy)
+    student = build(2, 24)
+    student.compile("adam", "mse")
+    train = EvoAugTraining(Augmenter([RandomMutation()]), finetune_epochs=1)
+    degu.distill_student(student, x, y, train, save_prefix=None, **FAST)
+    assert seen == [(False, True), (True, False)]
+    settings = {"copies": distilled(degu, x, y), "augment": Augmenter([RandomMutation()])}
+    with pytest.raises(ValueError, match="labels of their own"):
+        standard_train_fun(student, x, settings["copies"].y[0], None, None, **settings)
