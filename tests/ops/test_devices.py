@@ -331,7 +331,8 @@ def test_every_job_with_tensorflow_claims_its_device_first(root):
         r"^ +from degu\.(jobs\.(train|predict|attribute)|attribution\.deeplift)", re.M
     )
     own = {name: heavy.search(text) for name, text in scripts.items() if "model_job(" in text}
-    assert set(own) == {"train", "finetune", "predict", "predict_shift", "attribute"}
+    predict = {"predict", "predict_copies", "predict_shift"}
+    assert set(own) == {"train", "finetune", *predict, "attribute"}
     for name, text in scripts.items():
         if name in own:
             assert 0 < text.find("with model_job(snakemake)") < own[name].start(), name

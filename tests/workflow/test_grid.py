@@ -30,6 +30,7 @@ def test_the_papers_grid_plans_its_jobs(tmp_path):
         "score_teacher_evoaug": evoaug_teachers,
         "aggregate_ensemble": arms,
         "score_ensemble": arms,
+        "score_fidelity": arms,
         "distillation_data": arms,
         "train_student": standard_arms * students,
         "train_student_evoaug": evoaug_arms * students,

@@ -328,7 +328,7 @@ def series_handle(
     point = [column for column in point if column in own.columns]
     counts = own.groupby(point, dropna=False)["member"].nunique()
     label = look(series).label
-    if series != "ensemble":
+    if own["member"].notna().any():  # neither an ensemble nor a reference
         low, high = counts.min(), counts.max()
         models = f"{low}" if low == high else f"{low}–{high}"
         label += f", {models} {'model' if high == 1 else 'models'}"
