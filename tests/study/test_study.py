@@ -273,7 +273,7 @@ def test_jobs_of_an_arm(study):
         **{"train_student": 4, "predict_student": 2, "predict_shift_student": 2},
         **{"attribute_teacher": 3, "attribute_student": 4},
         **{"aggregate_ensemble": 1, "distillation_data": 1},
-        **{"predict_copies": 3, "label_copies": 1},
+        "label_copies": 1,
     }
 
 

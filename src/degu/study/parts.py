@@ -181,7 +181,10 @@ def summary_params(study: Study, name: str) -> dict[str, Any]:
 
 
 def jobs_of(study: Study, arm: Arm) -> dict[str, list[str]]:
-    """The jobs of an arm by rule, each as the last file that it makes; figures are left out."""
+    """The jobs of an arm by rule, each as the last file that it makes.
+
+    Figures are left out, and predictions of copies, which are gone once they are labels.
+    """
     layout = study.layout
     jobs: dict[str, list[str]] = {}
 
@@ -195,8 +198,6 @@ def jobs_of(study: Study, arm: Arm) -> dict[str, list[str]]:
         if arm in study.attribution_arms and kind.maps_folder:
             for method in study.methods:
                 add(f"attribute_{kind.name}", layout.maps(member, method))
-        if kind is TEACHER and study.copies:
-            add("predict_copies", layout.copies_predictions(member))
         if kind.together and member.member != kind.batch(study.config)[-1]:
             continue  # the last one's files stand for the job of all
         add(f"predict_{kind.name}", layout.predictions(member))
