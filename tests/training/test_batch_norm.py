@@ -285,3 +285,19 @@ def test_another_kind_is_refused(x):
 def test_patience_of_short_epochs_is_as_long_in_steps(steps, expected):
     assert stretched(10, steps, 200) == expected
     assert stretched(10, steps, 0) == 10
+
+
+def test_it_is_compiled_once_for_batches_of_every_size():
+    calls = []
+
+    class Counted(L.Layer):
+        def call(self, inputs):
+            calls.append(inputs.shape[0])
+            return inputs
+
+    model = keras.Sequential([keras.Input((24, 4)), Counted(), L.BatchNormalization()])
+    calls.clear()
+    renew = PreciseAverages(model, random_one_hot(259, 24))  # batches of 130 and 129
+    for _ in range(3):
+        renew()
+    assert calls == [None]
