@@ -171,4 +171,4 @@ def test_a_study_may_do_without_maps(tmp_path):
 
 def test_a_study_may_be_called_what_its_files_are_called(tmp_path):
     done = run_snakemake(tmp_path, "dataset: peak_performance", "--dry-run", "--quiet", "rules")
-    assert planned_jobs(done.stdout)["train_teacher"] == 3
+    assert planned_jobs(done.stdout)["train_teacher"] == 8

@@ -178,7 +178,7 @@ def fidelity_inputs(study: Study) -> Callable[[Wildcards], Inputs]:
             "std_train": layout.ensemble_std(arm, "Train"),
             "std_test": layout.ensemble_std(arm, "Test"),
             "copies": layout.copies(arm) if study.copies else [],
-            "students": [layout.predictions(member) for member in uncertain(study, wildcards)],
+            "students": [layout.predictions(member) for member in study.uncertain(arm)],
         }
 
     return files
@@ -187,15 +187,11 @@ def fidelity_inputs(study: Study) -> Callable[[Wildcards], Inputs]:
 def fidelity_params(study: Study) -> Inputs:
     """Who the students of :func:`fidelity_inputs` are."""
     return {
-        "students": lambda wildcards: [m.identity for m in uncertain(study, wildcards)],
+        "students": lambda wildcards: [
+            member.identity for member in study.uncertain(study.arm(wildcards))
+        ],
         "stage": STAGES["fidelity"],
     }
-
-
-def uncertain(study: Study, wildcards: Wildcards) -> list[Member]:
-    """The models of an arm that predict the uncertainty of its ensemble."""
-    members = study.members([study.arm(wildcards)])
-    return [m for m in members if m.kind.learns == "ensemble" and m.uncertainty]
 
 
 # Shifted sequences

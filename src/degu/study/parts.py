@@ -138,9 +138,22 @@ def _own_files(study: Study, part: Part) -> list[str]:
     return [
         *study.layout.files(part.members(study)),
         *study.of_ensembles(arms),
+        *_fidelity(study, part),
         study.layout.summary(part.name),
         *figures.files(study, part.name),
     ]
+
+
+def _fidelity(study: Study, part: Part) -> list[str]:
+    """What uncertainties say, if the part has all models of its arms that predict one.
+
+    They share a table, and a part trains no others than its own.
+    """
+    arms = part.arms(study)
+    needed = (member for arm in arms for member in study.uncertain(arm))
+    if not set(part.members(study)).issuperset(needed):
+        return []
+    return [study.layout.fidelity(arm) for arm in arms]
 
 
 def summarized(study: Study) -> list[Part]:
@@ -158,7 +171,7 @@ def summary_inputs(study: Study, name: str) -> dict[str, list[str]]:
         "histories": [layout.history(m, m.phases[-1]) for m in part.members(study)],
         "ensembles": [layout.ensemble_performance(arm) for arm in arms],
         "ensemble_std": [layout.ensemble_std(arm, "Test") for arm in arms],
-        "fidelity": [layout.fidelity(arm) for arm in arms],
+        "fidelity": _fidelity(study, part),
         "shift": [layout.shift_table(arm) for arm in shifted],
     }
 

@@ -203,6 +203,10 @@ class Study:
         """The teachers of the ensemble that a path's wildcards name."""
         return self.members([self.arm(wildcards)], [TEACHER])
 
+    def uncertain(self, arm: Arm) -> list[Member]:
+        """The models of an arm that predict the uncertainty of its ensemble."""
+        return [m for m in self.members([arm]) if m.kind.learns == "ensemble" and m.uncertainty]
+
     def explained(
         self, arms: Iterable[Arm] | None = None, kinds: Iterable[Kind] | None = None
     ) -> list[Member]:
@@ -256,7 +260,6 @@ class Study:
                 layout.ensemble_mean(arm),
                 *(layout.ensemble_std(arm, split) for split in ("Train", "Val", "Test")),
                 layout.ensemble_performance(arm),
-                layout.fidelity(arm),
                 layout.distillation(arm),
                 *([layout.copies(arm)] if self.copies else []),
             )
