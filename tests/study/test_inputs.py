@@ -160,9 +160,9 @@ def test_as_much_time_for_each_copy():
 @pytest.mark.parametrize(
     ("params", "stages"),
     [
-        (lambda: training_params(study_of(), STUDENT, ""), {"train"}),
-        (lambda: training_params(study_of(), TEACHER, ""), {"train"}),
-        (lambda: prediction_params(study_of(), STUDENT), {"predict"}),
+        (lambda: training_params(study_of(compute_threads=2), STUDENT, ""), {"train"}),
+        (lambda: training_params(study_of(compute_threads=2), TEACHER, ""), {"train"}),
+        (lambda: prediction_params(study_of(compute_threads=2), STUDENT), {"predict"}),
         (lambda: label_params(study_of()), {"predict", "aggregate"}),
         (lambda: fidelity_params(study_of()), {"score", "fidelity"}),
     ],
@@ -184,7 +184,8 @@ def test_another_version_is_another_set_of_values(params, stages, monkeypatch):
 def test_another_weight_is_another_set_of_values():
     found = set()
     for weight in (*range(1, 9), 0.5):
-        params = training_params(study_of(students={"uncertainty_weight": weight}), STUDENT, "")
+        study = study_of(students={"uncertainty_weight": weight}, compute_threads=2)
+        params = training_params(study, STUDENT, "")
         found.add(frozenset(repr(value) for value in params.values() if not callable(value)))
     assert len(found) == 9
     assert training_params(study_of(), TEACHER, "")["loss"] is None
