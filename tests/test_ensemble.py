@@ -620,6 +620,16 @@ def test_a_train_fun_without_copies_gets_none_and_a_line_says_so(long_enough, ca
     assert "its train_fun has no argument copies" in capsys.readouterr().err
 
 
+def test_there_are_no_copies_beside_an_augmentation(long_enough, capsys):
+    degu, x, y = long_enough
+    student = build(2, 24)
+    student.compile("adam", "mse")
+    settings = {**FAST, "augment": Augmenter([RandomMutation()])}
+    history = degu.distill_student(student, x, y, save_prefix=None, **settings)
+    assert len(history["loss"]) == FAST["epochs"]
+    assert "its sequences are augmented as they come" in capsys.readouterr().err
+
+
 def test_copies_are_of_fine_tuning_where_a_student_trains_with_evoaug(long_enough, monkeypatch):
     degu, x, y = long_enough
     seen = []

@@ -305,8 +305,8 @@ class DEGU:
             validation_data: (x, y) with the measurements as y.
             copies: augmented copies of each sequence; 0 for none. There are none, and a line says
                 so, where x is not one array of one-hot sequences (N, L, 4) long enough for the
-                augmentations, or ``train_fun`` has no argument ``copies`` (that of
-                :func:`degu.training.fit.standard_train_fun`).
+                augmentations, ``augment`` is given, or ``train_fun`` has no argument ``copies``
+                (that of :func:`degu.training.fit.standard_train_fun`).
             train_kwargs: passed to ``train_fun``.
 
         Returns:
@@ -332,6 +332,8 @@ class DEGU:
             reason = _why_no_copies(x)
             if reason is None and "copies" not in takes:
                 reason = "its train_fun has no argument copies"
+            if reason is None and train_kwargs.get("augment") is not None:
+                reason = "its sequences are augmented as they come"
             if reason is None:
                 train_kwargs["copies"] = self._labelled_copies(np.asarray(x), copies)
             else:

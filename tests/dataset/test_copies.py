@@ -121,6 +121,20 @@ def test_labels_are_read_as_they_were_but_for_a_part_of_their_spread(labels):
     assert heads == Heads.student(("Dev", "Hk"), "logvar")
 
 
+def test_a_std_that_is_small_keeps_its_logarithm(tmp_path):
+    """Two members may agree by chance to any number of digits, beside stds of a wide spread."""
+    std = np.geomspace(1e-6, 10, 2000, dtype=np.float32).reshape(500, 4, 1)
+    std[0, 0] = 0
+    mean = np.zeros_like(std)
+    heads = Heads.student(("Dev",), "std")
+    write_labels(
+        tmp_path / "a.h5", mean, std, heads=heads, copier=Copier(7), dataset_sha256="ab", **ARM
+    )
+    y, _ = read_labels(tmp_path / "a.h5", uncertainty="logvar")
+    # Half a step, of 2⁻⁸ of the power of two below, is 0.2% of a std, so 0.004 of a log variance.
+    np.testing.assert_allclose(y[..., 1:], std_to_logvar(std), atol=0.0041)
+
+
 @pytest.mark.parametrize(
     ("expected", "words"),
     [

@@ -1,5 +1,8 @@
 """What rules are given to read, where a plan of jobs alone would not tell."""
 
+import pytest
+
+from degu.io.versions import STAGES
 from degu.metrics import METRICS
 from degu.ops.progress import models_of
 from degu.study.config import validate
@@ -7,8 +10,14 @@ from degu.study.inputs import (
     batch,
     batch_job,
     batch_request,
+    copies_files,
+    copies_request,
+    fidelity_params,
     first_training_inputs,
+    label_params,
+    prediction_params,
     score_params,
+    training_inputs,
     training_params,
 )
 from degu.study.kinds import DYNAMIC_STUDENT, STUDENT, TEACHER
@@ -107,3 +116,76 @@ def test_tables_are_made_again_for_another_metric():
     finally:
         del METRICS["Another"]
     assert score_params(TEACHER) == before
+
+
+def test_copies_are_for_the_last_phase_of_plain_students():
+    """With EvoAug fine-tuning has them; students with dynamic augmentation have none."""
+    study, pattern = study_of(), {**ARM, "uncertainty": "std"}
+    path = study.layout.copies(study.arm(ARM))
+    assert path == "results/assay/evoaug/downsample_1/distillation/n2/copies.h5"
+    read = {}
+    for kind in (TEACHER, STUDENT, DYNAMIC_STUDENT):
+        for phase in {phase for phases in kind.phases.values() for phase in phases}:
+            has = training_inputs(study, kind, phase).get("copies")
+            settings = training_params(study, kind, phase)["copies"]
+            assert settings == (study.copies if has else None)
+            read[kind.name, phase] = has and has.format(**pattern)
+    assert {key: has for key, has in read.items() if has} == {
+        ("student", ""): path,
+        ("student", "finetune"): path,
+    }
+    assert study.copies["copies"] == 4
+    none = study_of(distillation={"copies": 0})
+    assert none.copies is None
+    assert "copies" not in training_inputs(none, STUDENT, "")
+    assert training_params(none, STUDENT, "")["copies"] is None
+
+
+def test_the_labels_of_an_arm_need_what_its_own_teachers_predict():
+    """Files of no other arm, so that labels made again bring no other labels with them."""
+    study = study_of()
+    files = copies_files(study)
+    folder = "results/assay/standard/downsample_1/distillation"
+    plain = {**ARM, "augmentation": "standard"}
+    assert files(plain) == [f"{folder}/n2/{ix}_copies.h5" for ix in (1, 2)]
+    assert files({**plain, "size": "3"}) == [f"{folder}/n3/{ix}_copies.h5" for ix in (1, 2, 3)]
+
+
+def test_as_much_time_for_each_copy():
+    request = {"gpu": 1, "runtime": lambda wildcards, attempt: 10 * attempt}
+    assert copies_request(request, study_of())["runtime"](None, 2) == 80
+    assert copies_request(request, study_of())["gpu"] == 1
+
+
+@pytest.mark.parametrize(
+    ("params", "stages"),
+    [
+        (lambda: training_params(study_of(compute_threads=2), STUDENT, ""), {"train"}),
+        (lambda: training_params(study_of(compute_threads=2), TEACHER, ""), {"train"}),
+        (lambda: prediction_params(study_of(compute_threads=2), STUDENT), {"predict"}),
+        (lambda: label_params(study_of()), {"predict", "aggregate"}),
+        (lambda: fidelity_params(study_of()), {"score", "fidelity"}),
+    ],
+)
+def test_another_version_is_another_set_of_values(params, stages, monkeypatch):
+    """As which Snakemake compares parameters; a version that equals another number counts too."""
+
+    def values():
+        return {repr(value) for value in params().values() if not callable(value)}
+
+    before = values()
+    for name in stages:
+        for version in range(2, 9):
+            with monkeypatch.context() as patch:
+                patch.setitem(STAGES, name, version)
+                assert values() != before
+
+
+def test_another_weight_is_another_set_of_values():
+    found = set()
+    for weight in (*range(1, 9), 0.5):
+        study = study_of(students={"uncertainty_weight": weight}, compute_threads=2)
+        params = training_params(study, STUDENT, "")
+        found.add(frozenset(repr(value) for value in params.values() if not callable(value)))
+    assert len(found) == 9
+    assert training_params(study_of(), TEACHER, "")["loss"] is None

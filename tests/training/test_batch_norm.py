@@ -129,6 +129,20 @@ def test_nested_models_and_several_inputs(x):
     np.testing.assert_allclose(own[19:], extra.var(0), rtol=1e-5)
 
 
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_training_on_a_list_of_inputs(kind, x):
+    a, b = keras.Input((24, 4)), keras.Input((3,))
+    norm = L.BatchNormalization()
+    both = norm(L.Concatenate()([L.Flatten()(a), b]))
+    model = keras.Model([a, b], L.Dense(1)(both))
+    extra = np.random.default_rng(0).normal(2, 3, (len(x), 3)).astype(np.float32)
+    data, y = kind([x, extra]), motif_activity(x)
+    settings = {"epochs": 1, "verbose": 0, "seed": 1}
+    standard_train_fun(model, data, y, (data, y), None, "adam", "mse", **settings)
+    np.testing.assert_allclose(norm.moving_mean[-3:], extra.mean(0), rtol=1e-5)
+    assert predict(model, data).shape == (len(x), 1)
+
+
 def test_any_axis_and_masked_steps():
     values = np.random.default_rng(1).normal(1, 2, (40, 6, 5)).astype(np.float32)
     values[:, 4:] = 0

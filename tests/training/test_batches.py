@@ -98,3 +98,12 @@ def test_copies_of_other_sequences_are_refused(mixed):
         Batches(from_codes(codes[0, :10]), y[0, :10], copies=Copies(codes[1:], y[1:]))
     with pytest.raises(ValueError, match="one array"):
         Batches([from_codes(codes[0])], y[0], copies=Copies(codes[1:], y[1:]))
+
+
+def test_labels_of_copies_are_fractions_beside_targets_that_are_whole_numbers(mixed):
+    codes, y = mixed
+    targets = y[0].astype(np.int64)
+    batches = Batches(from_codes(codes[0]), targets, 11, copies=Copies(codes[1:], y[1:] + 0.5))
+    (first,), (second,) = epochs_of(batches, 2)
+    np.testing.assert_array_equal(first[1], targets)
+    np.testing.assert_array_equal(second[1], y[1] + 0.5)

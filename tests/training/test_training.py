@@ -176,6 +176,25 @@ def test_early_stopping_restores_the_best_epoch_and_plateaus_lower_the_rate():
     assert rates[-1] == pytest.approx(0.001)
 
 
+@pytest.mark.filterwarnings("ignore:The model does not have any trainable weights")
+@pytest.mark.parametrize(("short_epoch", "patience", "rate"), [(0, 2, 1), (12, 6, 3), (4, 2, 1)])
+def test_patience_of_short_epochs_is_stretched(short_epoch, patience, rate):
+    """Of a model that cannot get better, in epochs of four steps; the rate's patience is half."""
+    x = random_one_hot(128, 20)
+    inputs = keras.Input((20, 4))
+    outputs = keras.layers.Dense(1, trainable=False)(keras.layers.Flatten()(inputs))
+    history = standard_train_fun(
+        keras.Model(inputs, outputs),
+        *(x, motif_activity(x), (x, motif_activity(x)), None, "sgd", "mse"),
+        **{"epochs": 30, "batch_size": 32, "patience": 2, "lr_patience": 1, "seed": 1},
+        **{"short_epoch": short_epoch, "verbose": 0},
+    )
+    # The first epoch is the best one.
+    assert len(history["val_loss"]) == 1 + patience
+    assert np.ptp(history["learning_rate"][: 1 + rate]) == 0
+    assert history["learning_rate"][1 + rate] < history["learning_rate"][rate]
+
+
 def test_without_optimizer_and_loss_the_own_compile_is_kept(data):
     x, y = data
     model = small_model()

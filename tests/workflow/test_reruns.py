@@ -79,6 +79,8 @@ def test_one_member_from_another_seed(folder):
     jobs = plan(folder, changed(reseed=[model], attribution={"methods": []}))
     assert jobs["train_teacher"] == jobs["predict_teacher"] == 1
     assert jobs["aggregate_ensemble"] == jobs["distillation_data"] == jobs["train_student"] == 1
+    assert jobs["label_copies"] == 1
+    assert jobs["predict_copies"] == 4
     assert not {"train_teacher_evoaug", "train_dynamic_student", "finetune_student"} & set(jobs)
 
 
@@ -103,6 +105,16 @@ def test_a_raised_version_of_training_retrains(folder, checkout):
     assert "ingest" not in jobs
     assert "subset" not in jobs
     assert "shift_sequences" not in jobs
+
+
+def test_a_raised_version_of_predictions_labels_copies_again(folder, checkout):
+    """Although what was predicted of them is gone."""
+    edit(checkout / "src/degu/io/versions.py", '"predict": 1', '"predict": 2')
+    jobs = plan(folder, root=checkout)
+    assert jobs["predict_teacher"] == 8
+    assert jobs["predict_copies"] == 10
+    assert jobs["label_copies"] == 4
+    assert "train_teacher" not in jobs
 
 
 def test_a_new_metric_scores_and_draws_again_and_makes_nothing_else(folder, checkout):
@@ -179,6 +191,10 @@ def test_every_file_of_a_study_is_missed(mine, monkeypatch):
         ("standard/downsample_1/students/n4/std/1_Small.h5", {"train_student": 1}),
         ("standard/downsample_0.5/teachers/2_predictions.h5", {"predict_teacher": 1}),
         ("evoaug/downsample_1/teachers/1_history_finetune.csv", {"finetune_teacher": 1}),
+        (
+            "standard/downsample_1/distillation/n2/copies.h5",
+            {"predict_copies": 2, "label_copies": 1, "train_student": 1},
+        ),
         ("subsets/downsample_0.5.h5", {"subset_sequences": 1}),
         ("standard/downsample_1/shift/n4-std/1_predictions.h5", {"predict_shift_student": 1}),
         (
@@ -215,6 +231,8 @@ ENSEMBLE = {
     "aggregate_ensemble": 1,
     "score_ensemble": 1,
     "distillation_data": 1,
+    "label_copies": 1,
+    "score_fidelity": 1,
     "train_student": 1,
     "predict_student": 1,
     "score_student": 1,
@@ -248,6 +266,7 @@ SCORED = (
         "score_student": 3,
         "score_student_evoaug": 1,
         "score_dynamic_student": 1,
+        "score_fidelity": 4,
         "summarize_evoaug": 1,
         "plot_evoaug": 1,
         "summarize_dynamic_augmentation": 1,
@@ -257,6 +276,25 @@ SCORED = (
     | SIZES
     | PROPORTIONS
 )
+
+# What follows from other copies, or none, in a study without attribution maps.
+TAUGHT = {
+    "train_student": 3,
+    "finetune_student": 1,
+    "predict_student": 4,
+    "score_student": 3,
+    "score_student_evoaug": 1,
+    "score_fidelity": 4,
+    "predict_shift_student": 4,
+    "summarize_evoaug": 1,
+    "plot_evoaug": 1,
+    "summarize_dynamic_augmentation": 1,
+    "plot_dynamic_augmentation": 1,
+    **{name: 4 for name in SHIFTED},
+    **SUMMARY,
+    **SIZES,
+    **PROPORTIONS,
+}
 
 
 @pytest.mark.parametrize(
@@ -270,13 +308,14 @@ SCORED = (
         (
             # Within the members that exist.
             {"arms": [*CONFIG["arms"], {"ensemble_sizes": [3]}]},
-            ENSEMBLE | SUMMARY | SIZES | MAPS,
+            # The labels that others have are gone on with, and not made again.
+            ENSEMBLE | {"predict_copies": 3} | SUMMARY | SIZES | MAPS,
         ),
         (
             # Beyond them.
             {"arms": [*CONFIG["arms"], {"ensemble_sizes": [6]}]},
             {"train_teacher": 2, "predict_teacher": 2, "score_teacher": 2}
-            | {"predict_shift_teacher": 2}
+            | {"predict_shift_teacher": 2, "predict_copies": 6}
             # The average over all teachers is another one.
             | {"attribute_teacher": 4, "average_attribution": 1, "attribution_distance": 6}
             | MAPS
@@ -298,6 +337,7 @@ SCORED = (
                 "finetune_dynamic_student": 1,
                 "predict_dynamic_student": 1,
                 "score_dynamic_student": 1,
+                "score_fidelity": 4,
                 "predict_shift_student": 4,
                 "predict_shift_dynamic_student": 1,
                 "summarize_evoaug": 1,
@@ -318,6 +358,7 @@ SCORED = (
                 "train_teacher_evoaug": 2,
                 "finetune_teacher": 2,
                 "predict_teacher": 2,
+                "predict_copies": 2,
                 "score_teacher_evoaug": 2,
                 "train_student_evoaug": 1,
                 "finetune_student": 1,
@@ -333,6 +374,34 @@ SCORED = (
             }
             | SUMMARY,
         ),
+        (
+            # Every teacher is asked anew, and plain students learn from it; dynamic ones and first
+            # phases, which see no copies, stay.
+            {"distillation": {"copies": 2}, "attribution": {"methods": []}},
+            {"predict_copies": 10, "label_copies": 4} | TAUGHT,
+        ),
+        (
+            {"distillation": {"copies": 0}, "attribution": {"methods": []}},
+            TAUGHT,
+        ),
+        (
+            # All students, and no teacher; another number among the parameters is the same.
+            {
+                "students": {**CONFIG["students"], "uncertainty_weight": 2},
+                "attribution": {"methods": []},
+            },
+            TAUGHT
+            | {
+                "train_student_evoaug": 1,
+                "train_dynamic_student": 1,
+                "finetune_dynamic_student": 1,
+                "predict_dynamic_student": 1,
+                "score_dynamic_student": 1,
+                "predict_shift_dynamic_student": 1,
+            },
+        ),
+        # Of an augmentation that makes no copies.
+        ({"distillation": {"parameters": {"insertion": {"max_length": 5}}}}, {}),
         # Of an augmentation that no arm draws.
         ({"evoaug": {"parameters": {"inversion": {"max_length": 30}}}}, {}),
         # What is the default anyway.
@@ -378,6 +447,10 @@ SCORED = (
         "a larger size",
         "students' learning rate",
         "augmentation",
+        "fewer copies",
+        "no copies",
+        "weight of uncertainty heads",
+        "an idle parameter of copies",
         "an idle parameter",
         "what is the default",
         "copies of shifted sequences",

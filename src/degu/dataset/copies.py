@@ -47,6 +47,9 @@ _GRAIN = 1024
 # Labels keep so many binary digits below the spread of their column.
 _DIGITS = 12
 
+# And so many of each std at least, whose logarithm a student may learn.
+_DIGITS_OF_STD = 8
+
 
 class Copies(NamedTuple):
     """Labelled copies: ``codes`` (K, N, L) uint8 of bases, ``y`` (K, N, heads) float32."""
@@ -169,8 +172,8 @@ def write_labels(
 ) -> None:
     """Write an ensemble's labels of the copies: ``y`` (N, K, 2T), means and then stds.
 
-    Numbers are rounded to 2⁻¹² of the spread of their column, which no student can tell, and take
-    half the space.
+    Numbers are rounded to 2⁻¹² of the spread of their column, or a std that is small to 2⁻⁸ of
+    itself if that is less; no student can tell, and they take half the space.
 
     Args:
         path: the file to write.
@@ -183,17 +186,28 @@ def write_labels(
     y = np.concatenate([mean, std], axis=-1, dtype=np.float32)
     with create_hdf5(path) as file:
         # Bytes of equal weight side by side compress better.
-        write_array(file, "y", _rounded(y), shuffle=True)
+        write_array(file, "y", _rounded(y, heads), shuffle=True)
         file.attrs["heads"] = heads.to_json()
         file.attrs["dataset_sha256"] = dataset_sha256
         file.attrs["copies"] = json.dumps(copier.settings, sort_keys=True)
         file.attrs["arm"] = json.dumps(arm)
 
 
-def _rounded(y: np.ndarray) -> np.ndarray:
-    spread = y.reshape(-1, y.shape[-1]).std(axis=0, dtype=np.float64)
-    step = np.exp2(np.floor(np.log2(np.maximum(spread, np.finfo(np.float32).tiny))) - _DIGITS)
-    return (np.rint(y / step) * step).astype(np.float32)
+def _rounded(y: np.ndarray, heads: Heads) -> np.ndarray:
+    rounded = np.empty(y.shape, np.float32)
+    for column in range(len(heads)):
+        own = y[..., column]
+        step = np.exp2(_exponent(own.std(dtype=np.float64)) - _DIGITS)
+        if column in range(len(heads))[heads.slice("std")]:
+            step = np.minimum(step, np.exp2(_exponent(own) - _DIGITS_OF_STD))
+        rounded[..., column] = np.rint(own / step) * step
+    return rounded
+
+
+def _exponent(size: Any) -> Any:
+    """Of the largest power of two that is not above a size; of 0, a very small one."""
+    tiny = float(np.finfo(np.float32).tiny)
+    return np.floor(np.log2(np.maximum(np.asarray(size, np.float64), tiny)))
 
 
 def read_labels(

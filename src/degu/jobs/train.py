@@ -96,7 +96,7 @@ def _fit(session: Session, params: Params) -> dict[str, Any]:
         "settings": params["training"],
         "checkpoint": session.checkpoint,
         "tracking": session.tracking,
-        "uncertainty_weight": params["uncertainty_weight"],
+        **(params["loss"] or {}),
     }
 
 

@@ -1,7 +1,9 @@
 """What rules of models read and go by: files and parameters, as patterns or by wildcards.
 
 Snakemake calls a function among them with the wildcards of a job. What a rule's parameters hold
-decides what a change makes again, so each job is given what it goes by, and nothing else.
+decides what a change makes again, so each job is given what it goes by, and nothing else. Snakemake
+compares the set of their values, whatever their names: numbers that may be equal go by their names
+in a mapping, or a change of one of them could pass for another.
 """
 
 from __future__ import annotations
@@ -72,8 +74,10 @@ def training_params(study: Study, kind: Kind, phase: str) -> Inputs:
         "seed": lambda wildcards: study.seed(member(wildcards), phase),
         "compute_threads": config["compute_threads"],
         "copies": study.copies if kind.learns_copies(phase) else None,
-        "uncertainty_weight": (
-            config["students"]["uncertainty_weight"] if kind.learns == "ensemble" else 1
+        "loss": (
+            {"uncertainty_weight": config["students"]["uncertainty_weight"]}
+            if kind.learns == "ensemble"
+            else None
         ),
         "stage": STAGES["train"],
     }
@@ -160,9 +164,33 @@ def score_params(kind: Kind | None = None) -> Inputs:
 # Augmented copies, and what predicted uncertainties say
 
 
+def copies_files(study: Study) -> Callable[[Wildcards], list[str]]:
+    """What each teacher of an arm predicts of the copies, members 1 to n."""
+
+    def files(wildcards: Wildcards) -> list[str]:
+        arm, path = study.arm(wildcards), study.layout.copies_predictions
+        return [path(arm, teacher) for teacher in study.teachers(wildcards)]
+
+    return files
+
+
+def copies_request(request: Mapping[str, Any], study: Study) -> Inputs:
+    """What a job asks for that predicts all copies: as much time for each as for a model's own."""
+    copies, runtime = (study.copies or {"copies": 1})["copies"], request["runtime"]
+    return {**request, "runtime": lambda wildcards, attempt: copies * runtime(wildcards, attempt)}
+
+
 def copies_params(study: Study) -> Inputs:
     """What the predictions of copies go by."""
     return prediction_params(study, TEACHER) | {"copies": study.copies}
+
+
+def label_params(study: Study) -> Inputs:
+    """What labels of copies go by, and the predictions too, which are gone by then."""
+    return {
+        "copies": study.copies,
+        "stage": {name: STAGES[name] for name in ("predict", "aggregate")},
+    }
 
 
 def fidelity_inputs(study: Study) -> Callable[[Wildcards], Inputs]:
@@ -185,12 +213,13 @@ def fidelity_inputs(study: Study) -> Callable[[Wildcards], Inputs]:
 
 
 def fidelity_params(study: Study) -> Inputs:
-    """Who the students of :func:`fidelity_inputs` are."""
+    """Who the students of :func:`fidelity_inputs` are, and by what the guess is scored."""
     return {
+        "metrics": list(METRICS),
         "students": lambda wildcards: [
             member.identity for member in study.uncertain(study.arm(wildcards))
         ],
-        "stage": STAGES["fidelity"],
+        "stage": {name: STAGES[name] for name in ("score", "fidelity")},
     }
 
 

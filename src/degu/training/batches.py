@@ -53,6 +53,8 @@ class Batches(keras.utils.PyDataset):
         copies: Copies | None = None,
     ) -> None:
         super().__init__()
+        if isinstance(x, list):
+            x = tuple(x)  # TensorFlow's data sets take a list for an array
         arrays = (x,) if y is None else (x, y)
         if sample_weight is not None:
             arrays += (sample_weight,)
@@ -114,7 +116,8 @@ class Batches(keras.utils.PyDataset):
         x, *rest = (_as_float(array[rows]) for array in self.arrays)
         source = which[copied] - 1, rows[copied]
         x[copied] = from_codes(self.copies.codes[source])
-        rest[0] = np.array(rest[0])
+        # Labels are fractions even where the targets are whole numbers.
+        rest[0] = rest[0].astype(np.result_type(rest[0], self.copies.y))
         rest[0][copied] = self.copies.y[source]
         return (x, *rest)
 
