@@ -2,7 +2,6 @@
 
 if STUDY.copies:
     teacher = STUDY.pattern(TEACHER)
-    job = f"{FILES.arm_job(ARMS)}_{teacher.member}"
 
     rule predict_copies:
         input:
@@ -10,11 +9,11 @@ if STUDY.copies:
             subset=FILES.subset(POOLS),
             model=inputs.final_model(STUDY, TEACHER),
         output:
-            predictions=temp(FILES.copies_predictions(ARMS, teacher)),
+            predictions=temp(FILES.copies_predictions(teacher)),
         log:
-            FILES.log("predict_copies", job),
+            FILES.log("predict_copies", teacher.job),
         benchmark:
-            FILES.benchmark("predict_copies", job)
+            FILES.benchmark("predict_copies", teacher.job)
         conda:
             ENVIRONMENT
         threads: config["compute_threads"]
@@ -28,7 +27,7 @@ if STUDY.copies:
     rule label_copies:
         input:
             dataset=FILES.dataset,
-            predictions=inputs.copies_files(STUDY),
+            predictions=inputs.teacher_files(STUDY, FILES.copies_predictions),
         output:
             labels=FILES.copies(ARMS),
         log:
