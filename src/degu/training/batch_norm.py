@@ -40,7 +40,8 @@ class PreciseAverages:
     All but batch norm is in inference mode, so nothing is drawn and no state advances. Each batch
     is normalised by its own moments, as in training; these are pooled, within and between batches
     and calls, weighted by how many numbers they are of. Frozen layers keep their averages and use
-    them. What a layer that is called more than once feeds is taken after that layer has its own.
+    them; freeze those, too, that a model of one's own calls with ``training=False`` in training.
+    What a layer that is called more than once feeds is taken after that layer has its own.
 
     Args:
         model: any built Keras model, nested or of several inputs too; changed when called.
