@@ -17,6 +17,7 @@ CONFIG = {
     "compute_threads": 1,
     "ensemble_sizes": [2],
     "students": {"replicates": 1, "uncertainty": ["logvar"]},
+    "distillation": {"augmentations": ["translocation"], "per_sequence": 1},
     "baselines": ["constant"],
     "training": {"epochs": 1},
     "student_training": {"epochs": 1},
@@ -56,7 +57,9 @@ def test_the_source_and_the_architecture(results):
 def test_the_kind_of_model_and_the_metric_are_in_the_summary(results):
     folder, _ = results
     summary = pd.read_csv(folder / "summary.csv")
-    assert set(summary["role"]) == {"teacher", "ensemble", "student", "assay", "constant"}
+    assert set(summary["role"]) == {
+        *("teacher", "ensemble", "student", "std_of_mean", "assay", "constant")
+    }
     bias = summary[(summary["metric"] == "Bias") & (summary["role"] == "constant")]
     assert sorted(bias["member"]) == [1, 1, 2, 2]
     with h5py.File(folder / "dataset.h5") as file:
@@ -100,7 +103,7 @@ def test_the_figures_show_them(results):
     [
         (
             {"model": "unheard"},
-            "model: 'unheard' is neither a known architecture (deepstarr, linear)",
+            "model: 'unheard' is neither a known architecture (compact, deepstarr, linear)",
         ),
         ({"baselines": ["unheard"]}, "baselines: the text 'unheard' is not one of constant"),
         (

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
 
-from degu.augment import Augmenter
+from degu.augment import Augmenter, used_settings
+from degu.dataset.copies import Copier
 from degu.io.card import Card
 from degu.jobs.fit import Trained, finetune_member, train_dynamic_member, train_member
 from degu.jobs.lessons import Files, Lessons, lessons_of
@@ -48,8 +49,16 @@ def train(member: Member, files: Files, output: Files, params: Params, config: P
         member: who is trained.
         files, output, params: the rule's, by name.
         config: the study's.
+
+    Raises:
+        InputError: if a file is not of this study, or its sequences are too short for the
+            augmentations of copies.
     """
     lessons = lessons_of(member, files, params["copies"])
+    if config["distillation"]["copies"]:
+        # Before an hour of training, and not when its teachers are to predict them.
+        section = used_settings(config["distillation"])
+        Copier(0, **section).copy(lessons.train[0][:1], 1)
     card = Card(
         **member.card_fields,
         heads=lessons.heads,
