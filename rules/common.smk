@@ -49,15 +49,3 @@ wildcard_constraints:
     ix=r"\d+",
     method="|".join(map(re.escape, STUDY.methods)) or "none",
     target="|".join(map(re.escape, STUDY.targets)),
-
-
-def steady(files):
-    """Inputs of a training, of which labels of copies alone make nothing again.
-
-    They come of temporary files, which all sizes of a pool share: those of another size make them
-    again, to the same content. What changes them changes another input or parameter too.
-    """
-    return {
-        name: ancient(path) if name == "copies" else path
-        for name, path in files.items()
-    }

@@ -2,6 +2,7 @@
 
 if STUDY.copies:
     teacher = STUDY.pattern(TEACHER)
+    job = f"{FILES.arm_job(ARMS)}_{teacher.member}"
 
     rule predict_copies:
         input:
@@ -9,11 +10,11 @@ if STUDY.copies:
             subset=FILES.subset(POOLS),
             model=inputs.final_model(STUDY, TEACHER),
         output:
-            predictions=temp(FILES.copies_predictions(teacher)),
+            predictions=temp(FILES.copies_predictions(ARMS, teacher)),
         log:
-            FILES.log("predict_copies", teacher.job),
+            FILES.log("predict_copies", job),
         benchmark:
-            FILES.benchmark("predict_copies", teacher.job)
+            FILES.benchmark("predict_copies", job)
         conda:
             ENVIRONMENT
         threads: config["compute_threads"]
@@ -27,7 +28,7 @@ if STUDY.copies:
     rule label_copies:
         input:
             dataset=FILES.dataset,
-            predictions=inputs.teacher_files(STUDY, FILES.copies_predictions),
+            predictions=inputs.copies_files(STUDY),
         output:
             labels=FILES.copies(ARMS),
         log:

@@ -49,7 +49,6 @@ rule score_ensemble:
 rule score_fidelity:
     input:
         unpack(inputs.fidelity_inputs(STUDY)),
-        copies=ancient(FILES.copies(ARMS)) if STUDY.copies else [],
     output:
         table=FILES.fidelity(ARMS),
     log:

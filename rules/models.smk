@@ -9,7 +9,7 @@ for kind in STUDY.kinds:
             name:
                 kind.rule(phase)
             input:
-                **steady(inputs.first_training_inputs(STUDY, kind, phase)),
+                **inputs.first_training_inputs(STUDY, kind, phase),
             output:
                 model=FILES.model(model, phase),
                 history=FILES.history(model, phase),
@@ -35,7 +35,7 @@ for kind in STUDY.kinds:
             name:
                 kind.rule("finetune")
             input:
-                **steady(inputs.training_inputs(STUDY, kind, "finetune")),
+                **inputs.training_inputs(STUDY, kind, "finetune"),
                 model=FILES.model(model, "aug"),
             output:
                 model=FILES.model(model, "finetune"),

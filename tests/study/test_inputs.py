@@ -10,13 +10,13 @@ from degu.study.inputs import (
     batch,
     batch_job,
     batch_request,
+    copies_files,
     copies_request,
     fidelity_params,
     first_training_inputs,
     label_params,
     prediction_params,
     score_params,
-    teacher_files,
     training_inputs,
     training_params,
 )
@@ -141,13 +141,14 @@ def test_copies_are_for_the_last_phase_of_plain_students():
     assert training_params(none, STUDENT, "")["copies"] is None
 
 
-def test_labels_of_every_size_rest_on_one_prediction_of_each_teacher():
+def test_the_labels_of_an_arm_need_what_its_own_teachers_predict():
+    """Files of no other arm, so that labels made again bring no other labels with them."""
     study = study_of()
-    files = teacher_files(study, study.layout.copies_predictions)
-    folder = "results/assay/standard/downsample_1/teachers"
+    files = copies_files(study)
+    folder = "results/assay/standard/downsample_1/distillation"
     plain = {**ARM, "augmentation": "standard"}
-    assert files(plain) == [f"{folder}/{ix}_copies.h5" for ix in (1, 2)]
-    assert files({**plain, "size": "3"}) == [f"{folder}/{ix}_copies.h5" for ix in (1, 2, 3)]
+    assert files(plain) == [f"{folder}/n2/{ix}_copies.h5" for ix in (1, 2)]
+    assert files({**plain, "size": "3"}) == [f"{folder}/n3/{ix}_copies.h5" for ix in (1, 2, 3)]
 
 
 def test_as_much_time_for_each_copy():

@@ -79,8 +79,7 @@ def test_one_member_from_another_seed(folder):
     jobs = plan(folder, changed(reseed=[model], attribution={"methods": []}))
     assert jobs["train_teacher"] == jobs["predict_teacher"] == 1
     assert jobs["aggregate_ensemble"] == jobs["distillation_data"] == jobs["train_student"] == 1
-    # The labels of two and four teachers rest on the same temporary files.
-    assert jobs["label_copies"] == 2
+    assert jobs["label_copies"] == 1
     assert jobs["predict_copies"] == 4
     assert not {"train_teacher_evoaug", "train_dynamic_student", "finetune_student"} & set(jobs)
 
@@ -113,7 +112,7 @@ def test_a_raised_version_of_predictions_labels_copies_again(folder, checkout):
     edit(checkout / "src/degu/io/versions.py", '"predict": 1', '"predict": 2')
     jobs = plan(folder, root=checkout)
     assert jobs["predict_teacher"] == 8
-    assert jobs["predict_copies"] == 8
+    assert jobs["predict_copies"] == 10
     assert jobs["label_copies"] == 4
     assert "train_teacher" not in jobs
 
@@ -194,7 +193,7 @@ def test_every_file_of_a_study_is_missed(mine, monkeypatch):
         ("evoaug/downsample_1/teachers/1_history_finetune.csv", {"finetune_teacher": 1}),
         (
             "standard/downsample_1/distillation/n2/copies.h5",
-            {"predict_copies": 4, "label_copies": 2, "train_student": 1},
+            {"predict_copies": 2, "label_copies": 1, "train_student": 1},
         ),
         ("subsets/downsample_0.5.h5", {"subset_sequences": 1}),
         ("standard/downsample_1/shift/n4-std/1_predictions.h5", {"predict_shift_student": 1}),
@@ -278,8 +277,6 @@ SCORED = (
     | PROPORTIONS
 )
 
-LABELS = {"predict_copies": 4, "label_copies": 3}
-
 # What follows from other copies, or none, in a study without attribution maps.
 TAUGHT = {
     "train_student": 3,
@@ -311,19 +308,18 @@ TAUGHT = {
         (
             # Within the members that exist.
             {"arms": [*CONFIG["arms"], {"ensemble_sizes": [3]}]},
-            # Labels of other sizes are made again with these, but no student learns anew.
-            ENSEMBLE | LABELS | SUMMARY | SIZES | MAPS,
+            # The labels that others have are gone on with, and not made again.
+            ENSEMBLE | {"predict_copies": 3} | SUMMARY | SIZES | MAPS,
         ),
         (
             # Beyond them.
             {"arms": [*CONFIG["arms"], {"ensemble_sizes": [6]}]},
             {"train_teacher": 2, "predict_teacher": 2, "score_teacher": 2}
-            | {"predict_shift_teacher": 2}
+            | {"predict_shift_teacher": 2, "predict_copies": 6}
             # The average over all teachers is another one.
             | {"attribute_teacher": 4, "average_attribution": 1, "attribution_distance": 6}
             | MAPS
             | ENSEMBLE
-            | {"predict_copies": 6, "label_copies": 3}
             | SUMMARY
             | SIZES,
         ),
@@ -382,7 +378,7 @@ TAUGHT = {
             # Every teacher is asked anew, and plain students learn from it; dynamic ones and first
             # phases, which see no copies, stay.
             {"distillation": {"copies": 2}, "attribution": {"methods": []}},
-            {"predict_copies": 8, "label_copies": 4} | TAUGHT,
+            {"predict_copies": 10, "label_copies": 4} | TAUGHT,
         ),
         (
             {"distillation": {"copies": 0}, "attribution": {"methods": []}},

@@ -164,6 +164,16 @@ def score_params(kind: Kind | None = None) -> Inputs:
 # Augmented copies, and what predicted uncertainties say
 
 
+def copies_files(study: Study) -> Callable[[Wildcards], list[str]]:
+    """What each teacher of an arm predicts of the copies, members 1 to n."""
+
+    def files(wildcards: Wildcards) -> list[str]:
+        arm, path = study.arm(wildcards), study.layout.copies_predictions
+        return [path(arm, teacher) for teacher in study.teachers(wildcards)]
+
+    return files
+
+
 def copies_request(request: Mapping[str, Any], study: Study) -> Inputs:
     """What a job asks for that predicts all copies: as much time for each as for a model's own."""
     copies, runtime = (study.copies or {"copies": 1})["copies"], request["runtime"]
@@ -195,6 +205,7 @@ def fidelity_inputs(study: Study) -> Callable[[Wildcards], Inputs]:
             "mean_train": layout.ensemble_mean(arm),
             "std_train": layout.ensemble_std(arm, "Train"),
             "std_test": layout.ensemble_std(arm, "Test"),
+            "copies": layout.copies(arm) if study.copies else [],
             "students": [layout.predictions(member) for member in study.uncertain(arm)],
         }
 

@@ -140,6 +140,14 @@ class Layout:
         """What an arm's ensemble says of the augmented copies of its training sequences."""
         return f"{self._of_size('distillation', arm)}/copies.h5"
 
+    def copies_predictions(self, arm: Place, teacher: Member) -> str:
+        """What a teacher predicts of the copies, for the labels of one arm; not kept.
+
+        Not one file for all arms of a pool: Snakemake makes again what comes of a temporary file
+        that is made again, so the labels of one arm would bring the students of all with them.
+        """
+        return f"{self._of_size('distillation', arm)}/{teacher.member}_copies.h5"
+
     def fidelity(self, arm: Place) -> str:
         """What the uncertainty of an arm's models says beyond their activity."""
         return f"{self._of_size('ensemble', arm)}/fidelity.csv"
@@ -185,10 +193,6 @@ class Layout:
     def predictions(self, member: Member) -> str:
         """What a member predicts of the data set."""
         return self._own(member, member.variant, "predictions", suffix="h5")
-
-    def copies_predictions(self, member: Member) -> str:
-        """What a member predicts of the copies of its training sequences; not kept."""
-        return self._own(member, member.variant, "copies", suffix="h5")
 
     def _own(self, member: Member, *parts: str | None, suffix: str = "csv") -> str:
         name = "_".join(filter(None, [str(member.member), *parts]))
