@@ -37,7 +37,9 @@ import degu.augment
 import degu.jobs.train
 import degu.ops.runtime
 from degu.dataset import Split, read_info, write_dataset
+from degu.dataset.copies import Copier, write_labels
 from degu.dataset.distillation import write_distillation
+from degu.heads import Heads
 from degu.io.files import write_npy
 
 FORK = get_context("fork")
@@ -63,7 +65,10 @@ TRAINING = {
     "lr_patience": 2,
     "lr_factor": 0.5,
     "min_learning_rate": 1e-7,
+    "short_epoch": 0,
+    "batch_norm": "precise",
 }
+COPIES = Copier(5, 2, ("translocation",), 1)
 EVOAUG = {
     "augmentations": ["noise", "mutation"],
     "parameters": {"noise": {"std": 0.2}, "mutation": {"fraction": 0.05}},
@@ -101,6 +106,9 @@ def job(name: str, model: str, needs: dict[str, Any] | None = None, **params: An
     variant = re.search("mutagenesis_append|random", file)
     inputs = {"subset": "subset.npy"} if role == "teacher" else {"distillation": "distillation.h5"}
     own = {"kind": "dynamic_student" if variant else role, "evoaug": None, "settings": {}}
+    own |= {"copies": None, "loss": None}
+    if params.get("copies"):
+        inputs["copies"] = "copies.h5"
     return Job(
         name=name,
         script=f"{name.split()[0]}.py",
@@ -149,7 +157,7 @@ def lanes(epochs: int) -> tuple[list[Job], list[Job]]:
             ),
         ],
         [
-            job("train student", student, seed=16, **plain),
+            job("train student", student, seed=16, copies=COPIES.settings, **plain),
             job("train student, EvoAug", augmented_student, seed=17, **evoaug),
             job(
                 "finetune student",
@@ -180,6 +188,10 @@ def write_inputs(folder: Path) -> None:
         mean_train=splits["Train"].y,
         std={name: np.abs(split.y) / 4 for name, split in splits.items()},
     )
+    y = splits["Train"].y[:, None].repeat(COPIES.copies, axis=1)
+    heads = Heads.student(TARGETS, "std")
+    labels = folder / "copies.h5"
+    write_labels(labels, y, np.abs(y) / 4, heads=heads, copier=COPIES, dataset_sha256=sha256)
     (folder / "tiny_network.py").write_text(ARCHITECTURE)
 
 
@@ -208,6 +220,7 @@ def start(job: Job, study: Path, results: Path, log: Path) -> int:
             "require_gpu": False,
             "tracking": "none",
             "dynamic_augmentation": {"uncertainty": "std"},
+            "distillation": {"copies": 0},
         },
     )
     script = ROOT / "workflow/scripts" / job.script
