@@ -25,7 +25,7 @@ def simulated(folder):
     """A small simulated STARR-seq assay with two promoters."""
     path = Path(folder) / "dataset.h5"
     sizes = {"n_train": 3000, "n_val": 500, "n_test": 500}
-    settings = {"length": 249, "replicates": 3, "decoys": 0.25, "noise": 0.35}
+    settings = {"length": 249, "replicates": 3, "decoys": 0.25, "noise": 0.35, "rarity": 1}
     ingest({"source": "simulate", **sizes, **settings}, ["Dev", "Hk"], path, seed=1234)
     return path
 
