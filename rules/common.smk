@@ -12,7 +12,7 @@ from degu.errors import InputError
 from degu.io.versions import STAGES
 from degu.ops import slurm
 from degu.ops.runtime import share_import_path
-from degu.study import inputs, parts
+from degu.study import inputs, judged, parts
 from degu.study.config import refuse_duplicate_keys, validate
 from degu.study.kinds import TEACHER
 from degu.study.layout import ARMS, POOLS

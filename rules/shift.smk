@@ -32,9 +32,7 @@ for kind in STUDY.kinds:
         name:
             f"predict_shift_{kind.name}"
         input:
-            dataset=FILES.dataset,
-            sequences=FILES.shift,
-            models=inputs.final_models(STUDY, kind),
+            **inputs.shift_prediction_inputs(STUDY, kind),
         output:
             predictions=[FILES.shift_predictions(model) for model in several],
         log:

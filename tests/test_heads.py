@@ -17,6 +17,10 @@ def test_columns_are_ordered_by_kind_then_target():
     assert heads.columns == ("K562", "K562-aleatoric", "K562-logvar")
     assert len(heads) == 3
     assert heads == Heads(("K562",), ("mean", "aleatoric", "logvar"))
+    evidential = Heads(["K562"], ["mean", "nu", "alpha", "beta"])
+    assert evidential.columns == ("K562", "K562-nu", "K562-alpha", "K562-beta")
+    assert Heads.from_json(evidential.to_json()) == evidential
+    assert Heads(["K562"], ["mean", "logscale"]).columns == ("K562", "K562-logscale")
 
 
 def test_columns_and_slices_point_at_their_names():

@@ -336,6 +336,8 @@ class DEGU:
                 reason = "its sequences are augmented as they come"
             if reason is None:
                 train_kwargs["copies"] = self._labelled_copies(np.asarray(x), copies)
+                if "batch_norm" in takes:
+                    train_kwargs.setdefault("batch_norm", "mixture")
             else:
                 print(f"the student learns from no copies: {reason}", file=sys.stderr, flush=True)
         history = _as_history(

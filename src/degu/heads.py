@@ -9,7 +9,11 @@ from typing import Literal, get_args
 
 from degu.errors import InputError
 
-Kind = Literal["mean", "aleatoric", "std", "logvar"]
+Kind = Literal["mean", "aleatoric", "logscale", "nu", "alpha", "beta", "std", "logvar"]
+"""``aleatoric`` is the natural logarithm of the variance of a measurement, ``logscale`` that of a
+Laplace's or Cauchy's scale; ``nu``, ``alpha`` and ``beta`` are of evidential regression, before the
+softplus that makes them positive (:mod:`degu.baselines.evidential`)."""
+
 KINDS: tuple[str, ...] = get_args(Kind)
 
 
@@ -22,7 +26,7 @@ class Heads:
 
     Args:
         targets: names of the assay's targets, in the order of ``dataset.h5``.
-        kinds: a subset of ``mean``, ``aleatoric``, ``std`` or ``logvar``, in that order.
+        kinds: a subset of :data:`KINDS`, in that order.
 
     Raises:
         InputError: for no or repeated targets, unknown, repeated or disordered kinds, for ``std``

@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from consistency_twin import twin
 from made_arm import (
     ARM,
     DATASET_SHA256,
@@ -220,6 +221,10 @@ def brute_force(made):
             chosen = values[indices]
             add(chosen[~np.isnan(chosen)].mean(), selection=name, **identity)
 
+    def consistencies(maps):
+        """Of M models, (M,) by selection."""
+        return {name: [twin(own[k]) for own in maps] for name, k in GROUPS.items()}
+
     for target in TARGETS:
         selection = made.sequences.targets[target]
         if selection.motif_mask is not None:
@@ -236,6 +241,10 @@ def brute_force(made):
                 average = average_of(made, method, target)
                 for metric, values in true_scores(average, selection, method).items():
                     add_means(values, role="ensemble", **part, metric=metric)
+            average = average_of(made, method, target)
+            for name, (value,) in consistencies([average]).items():
+                add(value, role="ensemble", **part, metric="Consistency_KLD", selection=name)
+            consistent = consistencies(made.arrays("teacher", method, target))
             of_teachers = scores_of(made, "teacher", "mean", method, target)
             for role in dict.fromkeys(role for role, _, _ in made.maps):
                 who = {"role": "teacher", **part}
@@ -260,8 +269,24 @@ def brute_force(made):
                             for name, k in GROUPS.items():
                                 value = max(abs(r[k])) / np.std(p[k])
                                 add(value, **measured, member=i, selection=name)
+                    maps = made.arrays(role, method, target, kind)
+                    measured = {**who, "head": kind, "metric": "Consistency_KLD"}
+                    for name, values in consistencies(maps).items():
+                        for i, value in enumerate(values, start=1):
+                            add(value, **measured, member=i, selection=name)
+                        if role != "teacher" and len(maps) > 1:
+                            average = maps.mean(axis=0).astype(np.float32)
+                            add(twin(average[GROUPS[name]]), **measured, selection=name)
                     if role == "teacher" or kind != "mean":
                         continue
+                    for name, values in consistencies(maps).items():
+                        # A number for each model: Welch's test, and none over sequences.
+                        sides = np.array(values)[:, None], np.array(consistent[name])[:, None]
+                        if np.ptp(sides[0]) == np.ptp(sides[1]) == 0:
+                            continue  # a single k-mer is kept, which is one direction
+                        for statistic, value in compared(*sides).get("welch", {}).items():
+                            test_of = {"comparison": "welch", "statistic": statistic}
+                            add(value, **measured, selection=name, **test_of)
                     for (metric, ddof), values in of_teachers.items():
                         own = scores.get((metric, ddof), scores.get((metric, None)))
                         if own is None or metric.startswith(("Cosine_", "Spearman_")):
@@ -291,7 +316,9 @@ def test_without_planted_motifs_nothing_is_said_of_the_truth(tmp_path):
     table = evaluate(made)
     compare(as_dict(table), brute_force(made))
     assert not set(table["metric"]) & {"AUROC", "AUPRC", "Prevalence", "Chance_AUPRC"}
-    assert set(table["role"]) == {"teacher", "student"}
+    of_ensemble = table[table["role"] == "ensemble"]
+    assert set(of_ensemble["metric"]) == {"Consistency_KLD"}
+    assert set(table["role"]) == {"teacher", "student", "ensemble"}
     # A single student has neither a spread nor a test over models.
     students = table[table["role"] == "student"]
     assert students[students["metric"] == "Std"].empty
@@ -356,6 +383,10 @@ def test_students_that_are_the_ensemble(tmp_path):
         ensemble = rows_of(table, role="ensemble", metric=metric)
         students = rows_of(table, **own, metric=metric, member=1)
         np.testing.assert_allclose(students, ensemble, rtol=1e-12)
+    ensemble = rows_of(table, role="ensemble", metric="Consistency_KLD")
+    for member in (1, 2, None):
+        students = rows_of(table, **own, metric="Consistency_KLD", member=member)
+        np.testing.assert_allclose(students, ensemble, rtol=1e-12)
     for path in made.folder.glob("n3-std/*euclidean_dist.npy"):
         np.testing.assert_array_equal(np.load(path), 0)
     better = rows_of(table, metric="RMSE_to_ensemble", comparison="welch", statistic="difference")
@@ -406,6 +437,7 @@ def test_constant_predictions_have_maps_without_a_direction(tmp_path):
         metrics = {"RMSE_to_ensemble", "Cosine_to_ensemble", "Spearman_to_ensemble"}
         there = {m for m in metrics if len(rows_of(table, **mean, **identity, metric=m))}
         assert there == {"RMSE_to_ensemble"}
+        assert len(rows_of(table, **mean, **identity, metric="Consistency_KLD")) == 0
     for metric in ("Cosine", "Spearman"):
         assert len(rows_of(table, **mean, role="student", metric=metric)) == 0
     # Nothing is known, so that nothing is found; a prediction without a spread has no unit.

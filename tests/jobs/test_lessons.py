@@ -8,14 +8,16 @@ import pytest
 from conftest import write_small_dataset
 
 from degu.dataset import read_info
+from degu.dataset.copies import Copier, write_labels
 from degu.dataset.distillation import write_distillation, write_subset_sequences
 from degu.errors import InputError
+from degu.heads import Heads
 from degu.io.card import Card
 from degu.io.files import write_npy
 from degu.io.predictions import write_predictions
 from degu.jobs.lessons import lessons_of, truth_of
 from degu.jobs.score import score_members
-from degu.study.kinds import STUDENT, TEACHER
+from degu.study.kinds import STUDENT, TEACHER, kind_of
 from degu.study.member import Member
 
 N_TRAIN, N_VAL, N_TEST = 40, 14, 9
@@ -126,3 +128,26 @@ def test_lessons_of_another_ensemble_are_refused(files):
         lessons_of(Member(STUDENT, "standard", 0.5, 1, 3, "std"), paths)
     with pytest.raises(InputError, match=r"subset\.npy"):
         lessons_of(Member(TEACHER, "standard", 0.25, 1), paths)
+
+
+def test_a_student_of_the_mean_learns_the_mean_alone(files, splits, tmp_path):
+    paths, rows, mean, _ = files
+    member = Member(kind_of("mean_student"), "standard", 0.5, 1, 2)
+    copier = Copier(1, copies=2)
+    y = np.random.default_rng(3).random((2, len(rows), 2, 2)).astype(np.float32)
+    write_labels(
+        tmp_path / "copies.h5",
+        *y,
+        heads=Heads.student(("Dev", "Hk"), "std"),
+        copier=copier,
+        dataset_sha256=read_info(paths["dataset"]).sha256,
+        **member.arm,
+    )
+    lessons = lessons_of(member, {**paths, "copies": tmp_path / "copies.h5"}, copier.settings)
+    np.testing.assert_allclose(lessons.train[1], mean, rtol=1e-6)
+    np.testing.assert_array_equal(lessons.validation[1], splits["Val"].y)
+    np.testing.assert_allclose(lessons.copies.y, np.moveaxis(y[0], 1, 0), atol=1e-3)
+    assert lessons.heads == Heads(("Dev", "Hk"))
+    truth, kinds = truth_of(member, paths)
+    assert kinds == ("mean",)
+    np.testing.assert_array_equal(truth, splits["Test"].y)

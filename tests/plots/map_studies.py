@@ -54,6 +54,7 @@ def make_attribution(
         for metric in ("Cosine_to_ensemble", "Spearman_to_ensemble"):
             add(identity, metric, quality)
         add(identity, "Residual", 1e-6)
+        add(identity, "Consistency_KLD", 1.2 * quality)
         if truth:
             add(identity, "AUROC", 0.9 * quality)
             add(identity, "AUPRC", 0.8 * quality)
@@ -66,6 +67,8 @@ def make_attribution(
                 add(own, "Std", value, ddof=ddof)
             for metric in ("Cosine", "Spearman"):
                 add(own, metric, quality)
+            if identity["role"] == "student":
+                add(own, "Consistency_KLD", 1.5)
 
     def comparisons(identity, metric, tests, ddofs):
         for test, ddof in itertools.product(tests, ddofs):
@@ -84,6 +87,7 @@ def make_attribution(
         arm = {"augmentation": augmentation, "proportion": proportion, "size": size}
         arm |= {"method": method, "target": target, "selection": selection}
         scale = SCALE[method] * (1 if selection.startswith("top") else 0.5)
+        add(arm | {"role": "ensemble"}, "Consistency_KLD", 1.4)
         if truth:
             add(arm | {"role": "ensemble"}, "AUROC", 0.88)
             add(arm | {"role": "ensemble"}, "AUPRC", 0.75)
@@ -97,6 +101,7 @@ def make_attribution(
             if students > 1:
                 group(own, 0.7 * scale, 0.88, ["mean", kind], students)
                 comparisons(own, "RMSE_to_ensemble", ["welch"], (0, 1))
+                comparisons(own, "Consistency_KLD", ["welch"], (None,))
                 comparisons(own, "Std", ["paired_t", "wilcoxon"], (0, 1))
                 comparisons(own, "Cosine", ["paired_t", "wilcoxon"], (None,))
             comparisons(own, "RMSE_to_ensemble", ["paired_t", "wilcoxon"], (0, 1))

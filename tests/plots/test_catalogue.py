@@ -14,7 +14,7 @@ from degu.plots.catalogue import FIGURES, Figure, drawer, register, registered
 from degu.study.figures import SOURCES
 from degu.study.parts import PARTS
 
-CAPTIONS_OF_OTHERS = {"study", "summary", "attribution_summary"}
+CAPTIONS_OF_OTHERS = {"study", "summary", "attribution_summary", "uncertainty_summary"}
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -52,6 +52,17 @@ def test_a_role_that_is_not_registered_is_an_error(summary, name):
 
 
 @pytest.mark.parametrize("name", FIGURES)
+def test_of_variants_of_a_baseline_the_first_is_drawn(summary, name, registry):
+    register("dummy", "a dummy")
+    both = with_dummies(with_dummies(summary, variant="precise"), variant="moving")
+    once = draw_summary(name, with_dummies(summary), UNITS)
+    figure = draw_summary(name, both, UNITS)
+    assert "a dummy, 3 models" in legend_labels(figure)
+    counts = [[len(axis.lines) for axis in drawn.axes] for drawn in (once, figure)]
+    assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize("name", FIGURES)
 def test_a_registered_role_is_drawn_and_in_the_legend(summary, name, registry):
     register("dummy", "a dummy")
     figure = draw_summary(name, with_dummies(summary), UNITS)

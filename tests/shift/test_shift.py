@@ -20,7 +20,12 @@ from degu.io.predictions import write_predictions
 from degu.io.summary import COLUMNS
 from degu.sequences import decode
 from degu.shift import sequences as shift_module
-from degu.shift.scores import assay_rows, ensemble_shift, evaluate_shift
+from degu.shift.scores import (
+    assay_rows,
+    ensemble_shift,
+    evaluate_shift,
+    predicted_activities,
+)
 from degu.shift.sequences import SHIFTS, read_shift, read_shift_info, write_shift
 from degu.sweep import derive_seed
 
@@ -569,6 +574,41 @@ def test_every_number_is_that_of_a_plain_twin(models):
     assert set(got) == set(expected)
     for key, value in expected.items():
         assert got[key] == pytest.approx(value, rel=2e-6, abs=1e-7), key
+
+
+def baseline(models, files, variant):
+    """A model of another role with a std of its own, which belongs to no size."""
+    heads = Heads(TARGETS, ("mean", "std"))
+    card = models.card(role="mc_dropout", member=2, variant=variant, heads=heads)
+    identity = {"role": "mc_dropout", "member": 2, "variant": variant}
+    files["students"].append((*models.write(variant, models.students[0], card), identity))
+
+
+def test_a_std_that_is_not_of_the_ensemble_is_not_compared_with_it(models):
+    """How it grows with the shift is told, and as it is."""
+    files = models.files()
+    baseline(models, files, "precise")
+    table = evaluate_shift(ARM, **files)
+    own = table[(table["role"] == "mc_dropout") & (table["head"] == "std")]
+    assert len(own) == len(TARGETS) * (1 + len(SHIFTS))
+    assert set(own["metric"]) == {"Mean"}
+    assert set(own["ddof"]) == {0}
+    assert set(own["variant"]) == {"precise"}
+    for row in own.to_dict("records"):
+        column = 2 + TARGETS.index(row["target"])
+        mean = models.students[0][row["shift"]][:, column].mean()
+        assert row["value"] == pytest.approx(mean, rel=1e-5)
+
+
+def test_of_variants_of_a_baseline_the_first_has_a_distribution(models):
+    files = models.files()
+    for variant in ("precise", "moving"):
+        baseline(models, files, variant)
+    found = predicted_activities(**files)
+    assert len(found["mc_dropout"]["none"]) == len(models.students[0]["none"])
+    # Students with dynamic augmentation have none.
+    plain = [s["uncertainty"] for s in STUDENTS if not s.get("variant")]
+    assert len(found["student std"]["none"]) == N * plain.count("std")
 
 
 def test_the_ensemble_file(models):

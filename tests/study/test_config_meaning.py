@@ -77,7 +77,15 @@ class TestShippedConfigs:
             k: v for k, v in paper.items() if not k.endswith(ours)
         }
         assert best["distillation"]["copies"] == 4
-        assert {v["batch_norm"] for k, v in best.items() if k.endswith("training")} == {"precise"}
+        assert {
+            k: v["batch_norm"] for k, v in best.items() if k.endswith(("training", "tuning"))
+        } == {
+            "training": "precise",
+            "finetuning": "precise",
+            "student_training": "mixture",
+            "student_finetuning": "mixture",
+            "dynamic_finetuning": "precise",
+        }
 
     @pytest.mark.parametrize("name", ["planted_motifs", "plant_terminators", "terminator_sizes"])
     def test_no_study_has_the_settings_of_the_embedded_one(self, name):

@@ -13,7 +13,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from laid_over import OUR_TRAINING, ROOT, TABLE, checked, message, overlaid
+from laid_over import OF_STUDENTS, OUR_TRAINING, ROOT, TABLE, checked, message, overlaid
 
 from degu.errors import InputError
 from degu.ingest import SOURCES
@@ -67,15 +67,16 @@ class TestDefaults:
                 "parameters": PARAMETERS,
             },
             "baselines": [],
-            "training": OUR_TRAINING,
-            "student_training": {**OUR_TRAINING, "lr_factor": 0.2},
-            "finetuning": {**OUR_TRAINING, "epochs": 30, "learning_rate": 1e-4},
-            "student_finetuning": {
-                **OUR_TRAINING,
-                "epochs": 10,
-                "learning_rate": 1e-4,
-                "lr_factor": 0.2,
+            "baseline_settings": {
+                "beta_nll": {"beta": 0.5},
+                "evidential": {"penalty": 0.01},
+                "mc_dropout": {"passes": 100, "batch_norm": ["precise"]},
             },
+            "mixed_architectures": ["deepstarr", "compact"],
+            "training": OUR_TRAINING,
+            "student_training": OF_STUDENTS,
+            "finetuning": {**OUR_TRAINING, "epochs": 30, "learning_rate": 1e-4},
+            "student_finetuning": {**OF_STUDENTS, "epochs": 10, "learning_rate": 1e-4},
             "dynamic_finetuning": {**OUR_TRAINING, "epochs": 10, "lr_factor": 0.2},
             "evoaug": {
                 "augmentations": ["deletion", "translocation", "noise", "mutation"],
@@ -91,6 +92,7 @@ class TestDefaults:
                 "uncertainty": "std",
                 "arms": None,
             },
+            "uncertainty": {"draws": 500},
             "shift": {
                 "kinds": ["small", "moderate", "dinucleotide", "large"],
                 "copies": 1,
@@ -167,7 +169,7 @@ class TestDefaults:
 
     def test_what_is_given_is_kept_and_its_neighbours_are_filled(self):
         config = checked(TABLE, "{student_training: {epochs: 3}, resources: {train: {gpu: 1}}}")
-        assert config["student_training"] == {**OUR_TRAINING, "epochs": 3, "lr_factor": 0.2}
+        assert config["student_training"] == {**OF_STUDENTS, "epochs": 3}
         assert config["resources"]["train"] == {
             **{"gpu": 1, "mem_mb": 6000, "runtime": 720},
             "partition": None,

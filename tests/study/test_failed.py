@@ -14,6 +14,7 @@ from degu.training.history import save_history
 CONFIG = {
     "dataset": "assay",
     "data": {"source": "simulate"},
+    "baselines": [],
     "model": "deepstarr",
     "arms": [{"ensemble_sizes": [3]}, {"augmentations": ["evoaug"], "ensemble_sizes": [3]}],
     "students": {"replicates": 3, "uncertainty": ["std", "logvar"]},

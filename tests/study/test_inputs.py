@@ -26,6 +26,7 @@ from degu.study.study import Study
 CONFIG = {
     "dataset": "assay",
     "data": {"source": "simulate"},
+    "baselines": [],
     "model": "deepstarr",
     "arms": [
         {"ensemble_sizes": [2, 3]},

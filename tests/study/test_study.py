@@ -5,19 +5,13 @@ from dataclasses import replace
 
 import pytest
 
+from degu.baselines import BASELINES, register, registered
+from degu.baselines.baseline import Baseline
 from degu.errors import InputError
+from degu.kinds import Kind
 from degu.study.config import validate
 from degu.study.inputs import training_params
-from degu.study.kinds import (
-    BASELINES,
-    DYNAMIC_STUDENT,
-    STUDENT,
-    TEACHER,
-    Kind,
-    kind_of,
-    register,
-    registered,
-)
+from degu.study.kinds import DYNAMIC_STUDENT, STUDENT, TEACHER, kind_of
 from degu.study.parts import PARTS, jobs_of, part_files, summary_params
 from degu.study.study import Study
 from degu.sweep import Arm
@@ -25,6 +19,7 @@ from degu.sweep import Arm
 CONFIG = {
     "dataset": "assay",
     "data": {"source": "simulate"},
+    "baselines": [],
     "model": "deepstarr",
     "arms": [
         {"ensemble_sizes": [2, 3]},
@@ -294,7 +289,8 @@ def test_a_baseline_of_one_s_own():
         fields=("size",),
         number=number,
     )
-    with registered(own):
+    baseline = baseline_of(own)
+    with registered(baseline):
         study = study_of(baselines=["own_baseline"])
         members = study.members(kinds=[own])
         assert len(members) == 4 * 3
@@ -303,8 +299,19 @@ def test_a_baseline_of_one_s_own():
         assert path in part_files(study, "all")
         assert path not in part_files(study, "size_sweep")
         with pytest.raises(ValueError, match="already"):
-            register(own)
+            register(baseline)
+        with pytest.raises(ValueError, match="already"):
+            register(replace(baseline, name="another", kind=replace(own, role="another")))
+        # Two baselines may be computed from the same models.
+        with registered(replace(baseline, name="own_ensemble", ensemble=True)):
+            study = study_of(baselines=["own_baseline", "own_ensemble"])
+            assert study.members(kinds=[own]) == members
+            assert len([kind for kind in study.kinds if kind == own]) == 1
     assert "own_baseline" not in BASELINES
+
+
+def baseline_of(kind):
+    return Baseline(kind.name, kind.name, of=(kind.name,), laws="none:none", kind=kind)
 
 
 def of_pool(**more):
@@ -322,7 +329,8 @@ def test_a_baseline_of_a_pool_may_be_of_some_arms_alone():
     def arms(config, arms):
         return [arm for arm in arms if arm.proportion == 1]
 
-    with registered(of_pool(arms=arms, phases={"standard": ("",)})) as kind:
+    kind = of_pool(arms=arms, phases={"standard": ("",)})
+    with registered(baseline_of(kind)):
         members = study_of(baselines=["pooled"]).members(kinds=[kind])
     # EvoAug is not among its phases.
     assert [(m.augmentation, m.proportion, m.member) for m in members] == [
@@ -334,7 +342,7 @@ def test_what_a_kind_of_two_phases_is_trained_on():
     """EvoAug's sequences unless it says otherwise, also where it is never trained without."""
     for evoaug in (True, False):
         kind = of_pool(phases={"evoaug": ("aug", "finetune")}, evoaug=evoaug)
-        with registered(kind):
+        with registered(baseline_of(kind)):
             study = study_of(baselines=["pooled"])
             params = training_params(study, kind, "aug")
             assert params["evoaug"] == (study.evoaug if evoaug else None)
@@ -343,7 +351,7 @@ def test_what_a_kind_of_two_phases_is_trained_on():
 def test_kinds_that_cannot_be_are_refused_when_they_are_registered():
     for more in ({"maps_folder": "pooled"}, {"together": True}):
         with pytest.raises(ValueError, match="teachers alone have maps"):
-            register(of_pool(**more))
+            register(baseline_of(of_pool(**more)))
     assert "pooled" not in BASELINES
 
 

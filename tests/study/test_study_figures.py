@@ -32,10 +32,14 @@ def tiny():
     return study_of(**{**CONFIG, "model": "deepstarr", "model_name": None})
 
 
-STUDY = {"performance"}
+UNCERTAINTY = {
+    f"uncertainty_{name}"
+    for name in ("reliability", "coverage", "width", "pit", "sparsification", "table")
+}
+STUDY = {"performance", *UNCERTAINTY}
 SIZES = {"performance_vs_size", "fidelity_vs_size"}
 PROPORTIONS = {"performance_vs_proportion", "fidelity_vs_proportion"}
-SHIFT = {"shift", "shift_distribution"}
+SHIFT = {"shift", "shift_distribution", "uncertainty_shift"}
 MAPS = {"attribution", "attribution_scatter", "attribution_logos"}
 TABLE = {"source": "table", "path": "a.tsv", "sequence_column": "s", "split_column": "split"}
 
@@ -77,7 +81,10 @@ def test_every_arm_target_and_method_has_its_figures(tiny):
     assert names("evoaug") == ["evoaug"]
     assert names("dynamic_augmentation") == ["dynamic_augmentation"]
     arms = ["evoaug_1_n2", "standard_0.5_n2", "standard_1_n2", "standard_1_n4"]
-    assert names("shift") == [f"{name}/{arm}" for name in sorted(SHIFT) for arm in arms]
+    own = ("shift", "shift_distribution")
+    assert names("shift") == [f"{name}/{arm}" for name in own for arm in arms]
+    judged = sorted({*UNCERTAINTY, "uncertainty_shift"})
+    assert names("uncertainty") == [f"{name}/{arm}" for name in judged for arm in arms]
     per_arm = ["attribution", "attribution_bins", "attribution_scatter", "attribution_truth"]
     mapped = ["standard_1_n2", "standard_1_n4"]
     logos = [

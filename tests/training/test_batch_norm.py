@@ -7,7 +7,9 @@ from conftest import motif_activity, random_one_hot
 from hypothesis import given
 from hypothesis import strategies as st
 
+from degu.dataset.copies import Copies
 from degu.models.registry import build
+from degu.sequences import base_codes, from_codes
 from degu.training.batch_norm import PreciseAverages, PreciseBatchNorm, pool_moments
 from degu.training.batches import Batches, predict
 from degu.training.dynamic import DynamicStudent
@@ -266,6 +268,38 @@ def test_averages_are_of_a_few_thousand_sequences_before_augmentation(x, monkeyp
     assert len(np.unique(drawn, axis=0)) == 50
     np.testing.assert_allclose(model.layers[0].moving_mean, drawn.mean((0, 1)), rtol=1e-5)
     assert not np.array_equal(drawn, PreciseBatchNorm(x, 4).x)
+
+
+def test_averages_of_the_mixture_are_of_sequences_and_their_own_copies(x):
+    y = motif_activity(x)
+    codes = np.stack([np.full(x.shape[:2], 3), np.roll(base_codes(x), 5, axis=1)])
+    copies = Copies(codes.astype(np.uint8), np.stack([y, y]))
+    drawn = PreciseBatchNorm(x, 3, copies=copies).x
+    rows = PreciseBatchNorm(np.arange(len(x)), 3).x
+    candidates = np.stack([x[rows], *(from_codes(codes[:, rows].astype(np.uint8)))])
+    is_it = (candidates == drawn).all((2, 3))
+    assert (is_it.sum(axis=0) == 1).all()
+    # A third of each, within four standard errors.
+    np.testing.assert_allclose(is_it.mean(axis=1), 1 / 3, atol=4 * np.sqrt(2 / 9 / len(rows)))
+    model = keras.Sequential(
+        [keras.Input((24, 4)), L.BatchNormalization(), L.Flatten(), L.Dense(1)]
+    )
+    settings = {"epochs": 1, "seed": 3, "verbose": 0, "copies": copies, "batch_norm": "mixture"}
+    standard_train_fun(model, x, y, None, None, "adam", "mse", **settings)
+    np.testing.assert_allclose(model.layers[0].moving_mean, drawn.mean((0, 1)), rtol=1e-5)
+
+
+def test_without_copies_the_mixture_is_the_sequences(x):
+    y, found = motif_activity(x), []
+    for kind in ("precise", "mixture"):
+        keras.utils.set_random_seed(1)
+        model = keras.Sequential(
+            [keras.Input((24, 4)), L.BatchNormalization(), L.Flatten(), L.Dense(1)]
+        )
+        settings = {"epochs": 2, "seed": 3, "verbose": 0, "batch_norm": kind}
+        standard_train_fun(model, x, y, None, None, "adam", "mse", **settings)
+        found.append(model.get_weights())
+    assert all(map(np.array_equal, *found))
 
 
 def test_moving_averages_are_keras_s_own(x):

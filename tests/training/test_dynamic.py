@@ -284,7 +284,8 @@ def test_dropout_of_the_student_is_active(x):
     dynamic = DynamicStudent(student, teachers)
     loss = fit(dynamic, x, np.zeros((len(x), 4)), optimizer=keras.optimizers.SGD(0.0))["loss"]
     inference = ((predict(student, x) - numpy_labels(teachers, x)) ** 2).mean()
-    assert loss != [pytest.approx(inference, rel=1e-2)]
+    # By chance it may well come near.
+    assert loss != [pytest.approx(inference, rel=1e-5)]
 
 
 # Training

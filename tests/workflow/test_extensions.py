@@ -18,7 +18,7 @@ CONFIG = {
     "ensemble_sizes": [2],
     "students": {"replicates": 1, "uncertainty": ["logvar"]},
     "distillation": {"augmentations": ["translocation"], "per_sequence": 1},
-    "baselines": ["constant"],
+    "baselines": ["average"],
     "training": {"epochs": 1},
     "student_training": {"epochs": 1},
     "shift": {"kinds": ["small"]},
@@ -38,8 +38,8 @@ def results(tmp_path_factory):
 
 def test_the_plan_has_them(results):
     _, jobs = results
-    assert jobs["train_constant"] == jobs["predict_constant"] == jobs["score_constant"] == 2
-    assert jobs["predict_shift_constant"] == 2
+    assert jobs["train_average"] == jobs["predict_average"] == jobs["score_average"] == 2
+    assert jobs["predict_shift_average"] == 2
     assert jobs["attribute_teacher"] == 2
     assert jobs["attribute_student"] == 1
     assert jobs["plot_bias"] == 1
@@ -58,16 +58,16 @@ def test_the_kind_of_model_and_the_metric_are_in_the_summary(results):
     folder, _ = results
     summary = pd.read_csv(folder / "summary.csv")
     assert set(summary["role"]) == {
-        *("teacher", "ensemble", "student", "std_of_mean", "assay", "constant")
+        *("teacher", "ensemble", "student", "std_of_mean", "assay", "average")
     }
-    bias = summary[(summary["metric"] == "Bias") & (summary["role"] == "constant")]
+    bias = summary[(summary["metric"] == "Bias") & (summary["role"] == "average")]
     assert sorted(bias["member"]) == [1, 1, 2, 2]
     with h5py.File(folder / "dataset.h5") as file:
         expected = 3 + file["Train/y"][:].mean(axis=0) - file["Test/y"][:].mean(axis=0)
     # It predicts the mean of Train, plus three.
     for target, value in zip(("a", "c"), expected, strict=True):
         np.testing.assert_allclose(bias[bias["target"] == target]["value"], value, atol=0.02)
-    shifted = summary[(summary["role"] == "constant") & summary["shift"].notna()]
+    shifted = summary[(summary["role"] == "average") & summary["shift"].notna()]
     assert set(shifted["shift"]) == {"none", "small"}
 
 
@@ -105,7 +105,7 @@ def test_the_figures_show_them(results):
             {"model": "unheard"},
             "model: 'unheard' is neither a known architecture (compact, deepstarr, linear)",
         ),
-        ({"baselines": ["unheard"]}, "baselines: the text 'unheard' is not one of constant"),
+        ({"baselines": ["unheard"]}, "baselines: the text 'unheard' is not one of residual, "),
         (
             {"attribution": {"methods": ["unheard"]}},
             "attribution.methods: the text 'unheard' is not one of saliency, shap, "

@@ -3,6 +3,8 @@
 import pytest
 from snakemake_runs import ROOT, planned_jobs, run_snakemake
 
+UNCERTAINTY = ("reliability", "coverage", "width", "pit", "sparsification", "shift", "table")
+
 
 def test_the_papers_grid_plans_its_jobs(tmp_path):
     config = (ROOT / "config/deepstarr.yaml").read_text()
@@ -31,6 +33,11 @@ def test_the_papers_grid_plans_its_jobs(tmp_path):
         "aggregate_ensemble": arms,
         "score_ensemble": arms,
         "score_fidelity": arms,
+        "recalibrate_student": arms * 2,
+        "recalibrate_dynamic_student": 3 * 2,
+        "score_uncertainty_arm": arms,
+        "summarize_uncertainty": 1,
+        **{f"plot_uncertainty_{name}": arms for name in UNCERTAINTY},
         "distillation_data": arms,
         "train_student": standard_arms * students,
         "train_student_evoaug": evoaug_arms * students,
@@ -81,6 +88,7 @@ def test_the_papers_grid_plans_its_jobs(tmp_path):
 
 # A grid of the same shape, on which Snakemake plans a part within seconds.
 GRID = {
+    "baselines": [],
     "arms": [
         {"ensemble_sizes": [2, 3, 4]},
         {"augmentations": ["standard", "evoaug"], "proportions": [0.5, 1], "ensemble_sizes": [2]},

@@ -12,6 +12,7 @@ import pytest
 from snakemake_runs import ROOT, planned_jobs, run_snakemake
 from tiny_study import ARCHITECTURE, CONFIG, changed
 
+from degu.baselines import BASELINES
 from degu.study.config import validate
 from degu.study.parts import part_files
 from degu.study.study import Study
@@ -139,19 +140,48 @@ def test_a_new_figure_is_drawn_and_nothing_else(folder, checkout):
 def test_a_new_baseline_trains_itself_alone(folder):
     """One of each pool, registered from outside, with a metric, a figure and a method besides."""
     extensions = ("env", f"PYTHONPATH={ROOT / 'tests/workflow/extensions'}:{ROOT / 'src'}")
-    config = changed(baselines=["constant"])
+    config = changed(baselines=["average"])
     jobs = plan(folder, config, prefix=(*UNPRIVILEGED, *extensions))
     starts = ("train", "finetune", "predict", "aggregate", "distill", "attribut", "ingest", "sub")
     assert {name: n for name, n in jobs.items() if name.startswith(starts)} == {
         # Two of each pool, of which one is augmented.
-        "train_constant": 4,
-        "train_constant_evoaug": 2,
-        "finetune_constant": 2,
-        "predict_constant": 6,
-        "predict_shift_constant": 6,
+        "train_average": 4,
+        "train_average_evoaug": 2,
+        "finetune_average": 2,
+        "predict_average": 6,
+        "predict_shift_average": 6,
     }
     assert jobs["plot_bias"] == 1
     assert SCORED.items() <= jobs.items()
+
+
+def test_built_in_baselines_train_themselves_alone(folder):
+    config = changed(
+        baselines=list(BASELINES), mixed_architectures=["compact", "own_models.small:build"]
+    )
+    jobs = plan(folder, config)
+    starts = ("train", "finetune", "predict", "aggregate", "distill", "label", "attribut", "sub")
+    made = {name: n for name, n in jobs.items() if name.startswith(starts)}
+    likelihoods = ("beta_nll", "laplace", "cauchy", "evidential")
+    # Of the pools one has four teachers and two have two, of which one is augmented.
+    expected = {
+        **{f"train_{name}": 2 for name in likelihoods},
+        **{"train_heteroscedastic": 6, "train_mixed": 6, "train_mean_student": 3},
+    }
+    augmented = {
+        **dict.fromkeys((*likelihoods, "mean_student"), 1),
+        **dict.fromkeys(("heteroscedastic", "mixed"), 2),
+    }
+    for name, n in augmented.items():
+        expected |= {f"train_{name}_evoaug": n, f"finetune_{name}": n}
+        expected |= dict.fromkeys(
+            (f"predict_{name}", f"predict_shift_{name}"), expected[f"train_{name}"] + n
+        )
+    expected |= {"predict_mc_dropout": 3, "predict_shift_mc_dropout": 3}
+    # The labels of copies are there, and what made them is gone.
+    assert made == expected
+    again = {name for name in SCORED if name in jobs and not name.startswith("plot_")}
+    assert again == {"summarize", "all"}
 
 
 @pytest.fixture(scope="module")
@@ -228,6 +258,8 @@ def test_an_edited_architecture_retrains_but_an_edited_comment_does_not(mine):
 # What a new ensemble of the pool that has ensembles of two and of four brings with it.
 SHIFTED = {"evaluate_shift": 1, "plot_shift": 1, "plot_shift_distribution": 1}
 ENSEMBLE = {
+    "recalibrate_student": 1,
+    "score_uncertainty_arm": 1,
     "aggregate_ensemble": 1,
     "score_ensemble": 1,
     "distillation_data": 1,
@@ -239,6 +271,14 @@ ENSEMBLE = {
     "predict_shift_student": 1,
     "aggregate_shift": 1,
 } | SHIFTED
+
+
+def judged(arms):
+    """Tables and figures about uncertainty, which those of one arm make anew for all."""
+    names = ("reliability", "coverage", "width", "pit", "sparsification", "shift", "table")
+    return {"summarize_uncertainty": 1} | {f"plot_uncertainty_{name}": arms for name in names}
+
+
 # An ensemble's maps in tables and figures.
 COMPARED = {
     "evaluate_attribution": 1,
@@ -285,11 +325,14 @@ TAUGHT = {
     "score_student": 3,
     "score_student_evoaug": 1,
     "score_fidelity": 4,
+    "recalibrate_student": 4,
+    "score_uncertainty_arm": 4,
     "predict_shift_student": 4,
     "summarize_evoaug": 1,
     "plot_evoaug": 1,
     "summarize_dynamic_augmentation": 1,
     "plot_dynamic_augmentation": 1,
+    **judged(4),
     **{name: 4 for name in SHIFTED},
     **SUMMARY,
     **SIZES,
@@ -309,7 +352,7 @@ TAUGHT = {
             # Within the members that exist.
             {"arms": [*CONFIG["arms"], {"ensemble_sizes": [3]}]},
             # The labels that others have are gone on with, and not made again.
-            ENSEMBLE | {"predict_copies": 3} | SUMMARY | SIZES | MAPS,
+            ENSEMBLE | {"predict_copies": 3} | judged(5) | SUMMARY | SIZES | MAPS,
         ),
         (
             # Beyond them.
@@ -320,6 +363,7 @@ TAUGHT = {
             | {"attribute_teacher": 4, "average_attribution": 1, "attribution_distance": 6}
             | MAPS
             | ENSEMBLE
+            | judged(5)
             | SUMMARY
             | SIZES,
         ),
@@ -338,6 +382,9 @@ TAUGHT = {
                 "predict_dynamic_student": 1,
                 "score_dynamic_student": 1,
                 "score_fidelity": 4,
+                "recalibrate_student": 4,
+                "recalibrate_dynamic_student": 1,
+                "score_uncertainty_arm": 4,
                 "predict_shift_student": 4,
                 "predict_shift_dynamic_student": 1,
                 "summarize_evoaug": 1,
@@ -347,6 +394,7 @@ TAUGHT = {
                 "attribute_student": 4,
             }
             | {name: 4 for name in SHIFTED}
+            | judged(4)
             | BOTH
             | SUMMARY
             | SIZES
@@ -372,6 +420,7 @@ TAUGHT = {
                 for name, n in ENSEMBLE.items()
                 if name not in ("train_student", "score_student")
             }
+            | judged(4)
             | SUMMARY,
         ),
         (
@@ -397,6 +446,7 @@ TAUGHT = {
                 "finetune_dynamic_student": 1,
                 "predict_dynamic_student": 1,
                 "score_dynamic_student": 1,
+                "recalibrate_dynamic_student": 1,
                 "predict_shift_dynamic_student": 1,
             },
         ),
@@ -415,8 +465,10 @@ TAUGHT = {
                 "predict_shift_student": 4,
                 "predict_shift_dynamic_student": 1,
                 "aggregate_shift": 4,
+                "score_uncertainty_arm": 4,
             }
             | {name: 4 for name in SHIFTED}
+            | judged(4)
             | SUMMARY,
         ),
         (

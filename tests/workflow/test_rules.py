@@ -10,6 +10,8 @@ import yaml
 from snakemake_runs import ROOT
 from tiny_study import CONFIG, write_architecture
 
+from degu.baselines import BASELINES
+
 PARSE = """
 import json, sys
 from pathlib import Path
@@ -51,7 +53,8 @@ def rules(tmp_path_factory):
     """Every rule of a study that has all kinds of models and figures, as it was parsed."""
     folder = tmp_path_factory.mktemp("rules")
     write_architecture(folder)
-    (folder / "study.yaml").write_text(yaml.safe_dump(CONFIG))
+    config = {**CONFIG, "baselines": list(BASELINES)}
+    (folder / "study.yaml").write_text(yaml.safe_dump(config))
     command = [sys.executable, "-c", PARSE, str(ROOT / "Snakefile")]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -72,6 +75,7 @@ def test_the_kinds_of_models_have_their_rules(making):
         *("train_dynamic_student", "finetune_dynamic_student", "predict_dynamic_student"),
         *("score_teacher", "score_student_evoaug", "score_dynamic_student", "score_ensemble"),
         *("predict_shift_teacher", "attribute_student"),
+        *("train_heteroscedastic", "finetune_mixed", "predict_mc_dropout", "score_mean_student"),
     ):
         assert name in making
 

@@ -38,10 +38,12 @@ def test_the_tree_is_the_documented_one(results):
     assert members(evoaug / "teachers") == sorted(
         predictions[:2] + files(1, "_aug", "_finetune") + files(2, "_aug", "_finetune")
     )
-    assert members(standard / "students/n4/std") == sorted(predictions[:1] + files(1, ""))
-    assert members(evoaug / "students/n2/std") == sorted(
-        predictions[:1] + files(1, "_aug", "_finetune")
-    )
+    repaired = [*predictions[:1], "1_recalibration.json"]
+    assert members(standard / "students/n4/std") == sorted(repaired + files(1, ""))
+    assert members(evoaug / "students/n2/std") == sorted(repaired + files(1, "_aug", "_finetune"))
+    assert members(half / "uncertainty") == [
+        f"n2_{n}" for n in ("curves.csv", "draws.npy", "summary.csv")
+    ]
     assert members(standard / "ensemble") == ["n2", "n4"]
     assert members(standard / "ensemble/n2") == [
         "ensemble_avg_y_train.npy",
@@ -60,6 +62,7 @@ def test_the_tree_is_the_documented_one(results):
         "1_evoaug_append_performance_aug.csv",
         "1_evoaug_append_performance_finetune.csv",
         "1_evoaug_append_predictions.h5",
+        "1_evoaug_append_recalibration.json",
     ]
     shift = standard / "shift"
     assert members(shift / "teachers") == predictions

@@ -33,6 +33,7 @@ CONFIG = {
         {"augmentations": ["evoaug"], "ensemble_sizes": [2]},
     ],
     "students": {"replicates": 1, "uncertainty": ["std"]},
+    "baselines": [],
     "training": {"epochs": 2},
     "student_training": {"epochs": 2},
     "finetuning": {"epochs": 2},
@@ -43,6 +44,7 @@ CONFIG = {
         "arms": [{"augmentations": ["standard"], "proportions": [1], "ensemble_sizes": [2]}],
     },
     "dynamic_finetuning": {"epochs": 1},
+    "uncertainty": {"draws": 20},
     "shift": {"copies": 2},
     "attribution": {
         "methods": ["saliency", "shap_dinuc_shuffle"],

@@ -5,5 +5,5 @@ from degu.ops.runtime import model_job
 with model_job(snakemake) as members:
     from degu.jobs.predict import predict_shift
 
-    architecture, output = snakemake.params.architecture, snakemake.output.predictions
-    predict_shift(members, snakemake.input, output, architecture)
+    params, output = dict(snakemake.params.items()), snakemake.output.predictions
+    predict_shift(members, snakemake.input, output, params["architecture"], params)

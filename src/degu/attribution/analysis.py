@@ -20,7 +20,8 @@ import numpy as np
 import pandas as pd
 
 from degu.attribution.agreement import agreement
-from degu.attribution.comparison import paired_t, welch, wilcoxon
+from degu.attribution.comparison import Test, paired_t, welch, wilcoxon
+from degu.attribution.consistency import divergence, embed
 from degu.attribution.maps import PathLike, Stack, count_top, importance
 from degu.attribution.members import Member, Members, gather
 from degu.attribution.names import map_name
@@ -54,7 +55,10 @@ COLUMNS = (
 """Columns of the attribution summary; blank where one does not apply."""
 
 COMPARED = ("RMSE_to_ensemble", "Std", "Cosine", "Spearman", "AUROC", "AUPRC")
-"""Metrics in which students are tested against teachers."""
+"""Metrics of sequences in which students are tested against teachers."""
+
+CONSISTENCY = "Consistency_KLD"
+"""The metric of :func:`degu.attribution.consistency.consistency`."""
 
 SCHEMA_VERSION = 1
 
@@ -76,8 +80,9 @@ def evaluate_arm(
     """Compare the maps of one arm's models, with each other and with what is true.
 
     Each number is there for each method, target and group of sequences (``selection``), and is a
-    mean over its sequences, without those for which it is not defined; a row without a number is
-    left out. ``RMSE_to_ensemble``, ``Std``, ``Cosine`` and so on are those of
+    mean over its sequences, without those for which it is not defined (``Residual`` and
+    ``Consistency_KLD`` are of all of them together); a row without a number is left out.
+    ``RMSE_to_ensemble``, ``Std``, ``Cosine`` and so on are those of
     :func:`degu.attribution.agreement.agreement`, the ensemble's map being the average over the
     arm's own teachers.
 
@@ -90,18 +95,23 @@ def evaluate_arm(
       as far.
     - Of several teachers or students together, each head: ``Std`` (ddof 0 and 1), ``Cosine``,
       ``Spearman``.
+    - Of each model and head, of the ensemble, and (without a ``member``) of the average map of
+      several students: ``Consistency_KLD``, how alike the high places of a model's own maps are,
+      by :func:`degu.attribution.consistency.consistency`. Without any consistency it is the larger
+      the fewer the sequences are, so that two selections of different size do not compare.
     - Of each model and head, by DeepSHAP: ``Residual``, the largest miss of additivity in stds of
       the prediction over the same sequences.
     - Where motifs were planted, of each teacher and student and of the ensemble, head ``mean``:
       ``AUROC`` and ``AUPRC`` of the size of :func:`~degu.attribution.maps.importance`; of the role
       ``truth``, the ``Prevalence`` of motif positions (the AUPRC of a constant map) and
       ``Chance_AUPRC``, that of a random one.
-    - Of each kind of student against the teachers, in the metrics :data:`COMPARED`, the
-      ``statistic`` of each ``comparison`` (:mod:`degu.attribution.comparison`). ``welch``, over
-      models' means, tells whether models trained again would differ (not of the RMSE of two
-      teachers, which are equally far from their average). ``paired_t`` and ``wilcoxon``, over
-      sequences, each the mean over models, are about other sequences and these very models. The
-      ``ddof`` is that of the teachers' RMSE, or of the ``Std`` on both sides.
+    - Of each kind of student against the teachers, in the metrics :data:`COMPARED` and in
+      ``Consistency_KLD``, the ``statistic`` of each ``comparison``
+      (:mod:`degu.attribution.comparison`). ``welch``, over models' means, tells whether models
+      trained again would differ (not of the RMSE of two teachers, which are equally far from their
+      average). ``paired_t`` and ``wilcoxon``, over sequences (not of ``Consistency_KLD``), each the
+      mean over models, are about other sequences and these very models. The ``ddof`` is that of
+      the teachers' RMSE, or of the ``Std`` on both sides.
 
     Args:
         arm: its ``augmentation``, ``proportion`` and ``size`` n.
@@ -257,9 +267,12 @@ class _Part:
         of_ensemble = self.row("ensemble")
         for metric, values in self.truth(ensemble[None]).items():
             yield from _averages(values[0], self.selection, {**of_ensemble, "metric": metric})
+        yield from _consistency_rows(self.consistencies(ensemble[None]), of_ensemble)
         scores = self.score(stack, ensemble, members=True)
         self.write_group(group, taught, scores, group["ensemble/maps"])
         yield from self.rows(taught, "mean", stack, scores)
+        of_teachers = self.consistencies(stack.maps)
+        yield from _consistency_rows(of_teachers, self.row("teacher"), taught.numbers)
         del stack
         for models in learned:
             for kind in models.kinds:
@@ -267,6 +280,11 @@ class _Part:
                 average = ensemble_mean(stack.maps)
                 top = slice(count_top(self.selection))
                 models.export_average(average[top], self.target, kind, self.method)
+                row = self.row(models.role, models.uncertainty, kind)
+                of_students = self.consistencies(stack.maps)
+                yield from _consistency_rows(of_students, row, models.numbers)
+                if len(models) > 1:
+                    yield from _consistency_rows(self.consistencies(average[None]), row)
                 if kind != "mean":
                     yield from self.rows(models, kind, stack, self.score(stack))
                     continue
@@ -277,6 +295,9 @@ class _Part:
                 models.export_distances(distances, self.target, self.method)
                 yield from self.rows(models, kind, stack, own)
                 yield from self.comparisons(models, own, scores)
+                for name, values in of_students.items():
+                    measured = {**row, "metric": CONSISTENCY, "selection": name}
+                    yield from _test_rows("welch", welch(values, of_teachers[name]), measured)
 
     def row(self, role: str, uncertainty: str | None = None, kind: str = "mean") -> dict[str, Any]:
         return {
@@ -314,6 +335,15 @@ class _Part:
             metric: np.stack([score(own, mask) for own in sizes])
             for metric, score in (("AUROC", auroc), ("AUPRC", average_precision))
         }
+
+    def consistencies(self, maps: np.ndarray) -> dict[str, np.ndarray]:
+        """How consistent each model's own maps (M, n, L, 4) are, (M,) by group of sequences."""
+        groups = self.selection.groups()
+        values = []
+        for own in maps:
+            points = embed(own)
+            values.append([divergence(points[indices]) for indices in groups.values()])
+        return dict(zip(groups, np.array(values).T, strict=True))
 
     def rows(self, models: Members, kind: str, stack: Stack, scores: Scores) -> Rows:
         """Rows of single models, and of all of them if they are several."""
@@ -358,14 +388,8 @@ class _Part:
                     sides = _mean(sides[0].T), _mean(sides[1].T)
                 tests |= {"paired_t": paired_t(*sides), "wilcoxon": wilcoxon(*sides)}
                 measured = {**row, "metric": metric, "ddof": ddof, "selection": name}
-                for comparison, statistics in tests.items():
-                    for statistic, value in statistics.items():
-                        yield {
-                            **measured,
-                            "comparison": comparison,
-                            "statistic": statistic,
-                            "value": value,
-                        }
+                for comparison, test in tests.items():
+                    yield from _test_rows(comparison, test, measured)
 
     def write_group(
         self, parent: h5py.Group, models: Members, scores: Scores, average: Any
@@ -410,6 +434,25 @@ def _truth_rows(selection: Selection, target: str) -> Rows:
         values = score(selection.motif_mask)
         row = {"role": "truth", "target": target, "head": "mean", "metric": metric}
         yield from _averages(values, selection, row)
+
+
+def _consistency_rows(
+    values: Mapping[str, np.ndarray],
+    row: Mapping[str, Any],
+    members: Iterable[int | None] = (None,),
+) -> Rows:
+    """A row for each group of sequences and model; values are (M,) of each group."""
+    for name, of_models in values.items():
+        for member, value in zip(members, of_models.tolist(), strict=True):
+            if not np.isnan(value):
+                own = {"member": member, "metric": CONSISTENCY, "selection": name, "value": value}
+                yield {**row, **own}
+
+
+def _test_rows(comparison: str, test: Test, row: Mapping[str, Any]) -> Rows:
+    """A row for each statistic of a test."""
+    for statistic, value in test.items():
+        yield {**row, "comparison": comparison, "statistic": statistic, "value": value}
 
 
 def _averages(values: np.ndarray, selection: Selection, row: Mapping[str, Any]) -> Rows:

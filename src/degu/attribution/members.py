@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -86,7 +86,7 @@ class Members:
         path = self.folder / map_name("avg", len(average), target, kind, method)
         write_npy(average, path, **self.average_label(target, kind, method))
 
-    def average_label(self, target: str, kind: str, method: str) -> dict[str, object]:
+    def average_label(self, target: str, kind: str, method: str) -> dict[str, Any]:
         """What the file of an average says of itself."""
         own = {"content": "average map", "target": target, "head": kind, "method": method}
         return {**own, **self.origin}

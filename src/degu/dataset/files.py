@@ -16,6 +16,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import h5py
 import numpy as np
@@ -197,7 +198,7 @@ def read_split(
 
 
 def read_subset(
-    path: str | os.PathLike[str], dataset: str | os.PathLike[str], **label: object
+    path: str | os.PathLike[str], dataset: str | os.PathLike[str], **label: Any
 ) -> np.ndarray:
     """Rows of a training subset.
 

@@ -85,21 +85,23 @@ def read_npy(
     *,
     shape: tuple[int | None, ...] | None = None,
     dtype_kind: str | None = None,
+    finite: bool = True,
     **label: object,
 ) -> np.ndarray:
-    """Read an array of finite numbers; no pickle is ever read.
+    """Read an array of numbers; no pickle is ever read.
 
     Args:
         path: a ``.npy`` file.
         shape: that it must have, None standing for any size; None takes any shape.
         dtype_kind: NumPy's letters of the kinds that it may be of, such as ``iu`` for integers;
             None takes any numbers.
+        finite: whether all of them must be finite.
         label: what a file of :func:`write_npy` must be; one without a seal is taken.
 
     Raises:
         InputError: if the file is missing, empty, truncated or damaged, no array of numbers, of
             another type or shape, is labelled as something else, or holds a value that is not
-            finite; names the file.
+            finite where all must be; names the file.
     """
     check_seal(path, **label)
     try:
@@ -124,7 +126,7 @@ def read_npy(
             f"{path} has shape {values.shape}, where ({wanted}{',' * (len(shape) == 1)}) is "
             f"needed; {MAKE_AGAIN}."
         )
-    if not np.isfinite(values).all():
+    if finite and not np.isfinite(values).all():
         raise InputError(f"{path} holds values that are not finite; {MAKE_AGAIN}.")
     return values
 

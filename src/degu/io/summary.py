@@ -42,7 +42,7 @@ whole, so that target and head are blank."""
 _COUNTS = ("size", "member", "ddof")
 
 
-_NUMBERS = ("proportion", *_COUNTS, "value")
+_NUMBERS = ("proportion", *_COUNTS, "value", "level", "bin", "lower", "upper")
 
 
 _ARM = ("augmentation", "proportion", "size")
@@ -199,4 +199,4 @@ def tidy(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] = COLUMNS) ->
     """
     frame = pd.DataFrame(list(rows), columns=list(columns))
     # Counts stay whole numbers beside blanks.
-    return frame.astype(dict.fromkeys(_COUNTS, "Int64"))
+    return frame.astype({name: "Int64" for name in (*_COUNTS, "bin") if name in columns})

@@ -18,10 +18,11 @@ STAGES = {
     "score": 1,
     "shift": 1,
     "attribute": 1,
-    "attribution analysis": 1,
+    "attribution analysis": 2,
     "aggregate": 1,
     "fidelity": 1,
     "distill": 1,
+    "uncertainty": 1,
     "summarize": 1,
 }
 

@@ -49,6 +49,34 @@ def label_copies(arm: Arm, files: Files, output: str, copies: Mapping[str, Any])
     )
 
 
+def guessed_std(arm: Arm, files: Files, at: np.ndarray) -> np.ndarray:
+    """The guess of an ensemble's std by its mean alone (:func:`degu.uncertainty.std_of_mean`).
+
+    Looked up among training sequences, and their copies where there are some.
+
+    Args:
+        arm: whose ensemble it is.
+        files: ``dataset``; ``mean_train`` and ``std_train`` of the ensemble; ``copies``, its labels
+            of the copies, or nothing.
+        at: (N, T) means to guess at.
+
+    Raises:
+        InputError: if a file is not of this arm and data set.
+    """
+    label = {**arm, "dataset_sha256": read_info(files["dataset"]).sha256}
+    mean, std = (
+        read_npy(files[f"{name}_train"], dtype_kind="f", content=f"{name} of Train", **label)
+        for name in ("mean", "std")
+    )
+    known = [(mean, std)]
+    if files.get("copies"):
+        y, heads = read_labels(files["copies"], **label)
+        flat = y.reshape(-1, len(heads))
+        known.append((flat[:, heads.slice("mean")], flat[:, heads.slice("std")]))
+    means, stds = (np.concatenate(parts) for parts in zip(*known, strict=True))
+    return std_of_mean(means, stds, at)
+
+
 def fidelity_rows(arm: Arm, files: Files, students: Sequence[Identity]) -> pd.DataFrame:
     """How much predicted uncertainties say of the ensemble's beyond what the activity does.
 
@@ -76,17 +104,8 @@ def fidelity_rows(arm: Arm, files: Files, students: Sequence[Identity]) -> pd.Da
     teachers, card = read_ensemble(files["teachers"], ("Test",), role="teacher", **expected)
     mean = ensemble_mean(teachers["Test"][..., card.heads.slice("mean")])
 
-    def read(name: str, content: str) -> np.ndarray:
-        return read_npy(files[name], dtype_kind="f", content=content, **label)
-
-    std = read("std_test", "std of Test")
-    known = [(read("mean_train", "mean of Train"), read("std_train", "std of Train"))]
-    if files.get("copies"):
-        y, heads = read_labels(files["copies"], dataset_sha256=info.sha256, **arm)
-        flat = y.reshape(-1, len(heads))
-        known.append((flat[:, heads.slice("mean")], flat[:, heads.slice("std")]))
-    means, stds = (np.concatenate(parts) for parts in zip(*known, strict=True))
-    guess = std_of_mean(means, stds, mean)
+    std = read_npy(files["std_test"], dtype_kind="f", content="std of Test", **label)
+    guess = guessed_std(arm, files, mean)
     rows: list[dict[str, Any]] = []
 
     def add(identity: Identity, metric: str, values: np.ndarray) -> None:

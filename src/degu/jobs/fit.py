@@ -128,18 +128,21 @@ def fit_member(
     augment: Augment | None = None,
     copies: Copies | None = None,
     uncertainty_weight: float = 1,
+    losses: tuple[keras.losses.Loss, keras.losses.Loss] | None = None,
     checkpoint: Path_ | Checkpoint | None = None,
     tracking: Path_ | None = None,
 ) -> dict[str, list[float]]:
     """Fit a model in place; returns its history.
 
-    Mean squared error, by Adam, with the schedule of
+    Mean squared error unless there are ``losses``, by Adam, with the schedule of
     :func:`degu.training.fit.standard_train_fun`.
 
     Args:
         model, heads, train, validation, seed: as for :func:`train_member`.
         settings: a section of the config, such as ``training`` or ``student_training``.
         uncertainty_weight: of epistemic heads, where that of others is 1.
+        losses: of training and of validation, where it is not squared errors: early stopping and
+            learning rate go by the second, in the history as ``nll``.
         augment, copies, checkpoint, tracking: see :func:`degu.training.fit.standard_train_fun`.
     """
     settings = dict(settings)
@@ -150,14 +153,23 @@ def fit_member(
         file=sys.stderr,
         flush=True,
     )
+    loss = squared_error_of(heads, uncertainty_weight)
+    metrics, monitor = head_errors(heads), None
+    if losses is not None:
+        loss, likelihood = losses
+        # Of heads beside the means nothing is measured.
+        metrics = head_errors(Heads(heads.targets))
+        metrics.append(keras.metrics.MeanMetricWrapper(likelihood.call, name="nll"))
+        monitor = "val_nll"
     history = standard_train_fun(
         model,
         *train,
         validation_data=validation,
         save_prefix=None,
         optimizer=keras.optimizers.Adam(settings.pop("learning_rate")),
-        loss=squared_error_of(heads, uncertainty_weight),
-        metrics=head_errors(heads),
+        loss=loss,
+        metrics=metrics,
+        monitor=monitor,
         seed=seed,
         augment=augment,
         copies=copies,
@@ -170,9 +182,12 @@ def fit_member(
 
 
 def _check_learned(model: keras.Model, heads: Heads, y: np.ndarray, x: np.ndarray) -> None:
-    """Refuse a model that predicts one number where its targets differ."""
+    """Refuse a model that predicts one number where its targets differ.
+
+    Those of its first heads; what others should predict, nobody knows.
+    """
     constant = constant_heads(predict(model, x), heads) if len(x) > 1 else ()
-    columns = zip(heads.columns, np.ptp(y, axis=0), strict=True)
+    columns = zip(heads.columns[: y.shape[-1]], np.ptp(y, axis=0), strict=True)
     unlearned = [name for name, spread in columns if name in constant and spread > 0]
     if unlearned:
         raise DivergedError(

@@ -46,22 +46,24 @@ def lessons_of(member: Member, files: Files, copies: Mapping[str, Any] | None = 
     info = read_info(files["dataset"])
     heads = member.heads(info.targets)
     if member.kind.learns == "ensemble":
-        assert member.uncertainty is not None
-        pair = read_lessons(files["distillation"], member.uncertainty, info.sha256, **member.arm)
-        train, validation = ((lesson.x, lesson.y) for lesson in pair)
+        uncertainty = member.uncertainty or "std"
+        pair = read_lessons(files["distillation"], uncertainty, info.sha256, **member.arm)
+        # Means come first; who learns no uncertainty has no other columns.
+        learned = len(heads)
+        train, validation = ((lesson.x, lesson.y[:, :learned]) for lesson in pair)
         labelled = None
         if copies is not None:
             copier = Copier.of(copies)
             y, _ = read_labels(
                 files["copies"],
-                uncertainty=member.uncertainty,
+                uncertainty=uncertainty,
                 n=len(train[0]),
                 copier=copier,
                 dataset_sha256=info.sha256,
                 **member.arm,
             )
-            labelled = copier.labelled(train[0], y)
-        return Lessons(train, validation, pair[0].heads, info.sha256, labelled)
+            labelled = copier.labelled(train[0], y[..., :learned])
+        return Lessons(train, validation, heads, info.sha256, labelled)
     rows = read_subset(files["subset"], files["dataset"], proportion=member.proportion)
     splits = read_split(files["dataset"], "Train", rows=rows), read_split(files["dataset"], "Val")
     train, validation = ((split.x, split.y) for split in splits)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from importlib import import_module
 from typing import Any
 
 from degu.augment import Augmenter, used_settings
 from degu.dataset.copies import Copier
+from degu.heads import Heads
 from degu.io.card import Card
 from degu.jobs.fit import Trained, finetune_member, train_dynamic_member, train_member
 from degu.jobs.lessons import Files, Lessons, lessons_of
 from degu.jobs.session import Session, training_session
+from degu.kinds import Kind, named
 from degu.models.files import load_model
 from degu.study.member import Member
 from degu.sweep import Variant
@@ -66,8 +67,7 @@ def train(member: Member, files: Files, output: Files, params: Params, config: P
         seed=params["seed"],
         dataset_sha256=lessons.dataset_sha256,
     )
-    module, _, function = member.kind.trainer.partition(":")
-    trainer = getattr(import_module(module), function)
+    trainer = named(member.kind.trainer)
     with training_session(output["model"], output["history"], config) as session:
         model, history = trainer(Training(member, lessons, card, files, params, session))
         session.save(model, history, card)
@@ -94,23 +94,24 @@ def finetune(member: Member, files: Files, output: Files, params: Params, config
             lessons.validation,
             seed=params["seed"],
             copies=lessons.copies,
-            **_fit(session, params),
+            **_fit(session, params, member.kind, card.heads),
         )
         session.save(tuned, history, replace(card, seed=params["seed"]))
 
 
-def _fit(session: Session, params: Params) -> dict[str, Any]:
+def _fit(session: Session, params: Params, kind: Kind, heads: Heads) -> dict[str, Any]:
     """What every training goes by, of a job."""
+    loss = params["loss"] or {}
     return {
         "settings": params["training"],
         "checkpoint": session.checkpoint,
         "tracking": session.tracking,
-        **(params["loss"] or {}),
+        **({"losses": named(kind.losses)(heads, loss)} if kind.losses else loss),
     }
 
 
 def train_plain(job: Training) -> Trained:
-    """Teachers and students: mean squared error on all heads, with EvoAug where it is asked for."""
+    """By the kind's loss on all heads, with EvoAug where it is asked for."""
     evoaug = job.params["evoaug"]
     return train_member(
         job.card.architecture,
@@ -120,7 +121,7 @@ def train_plain(job: Training) -> Trained:
         seed=job.card.seed,
         augment=Augmenter.from_config(evoaug) if evoaug else None,
         copies=job.lessons.copies,
-        **_fit(job.session, job.params),
+        **_fit(job.session, job.params, job.member.kind, job.card.heads),
     )
 
 
@@ -150,5 +151,5 @@ def train_dynamic(job: Training) -> Trained:
         variant=Variant.parse(member.variant),
         augmentation=job.params["settings"],
         seed=card.seed,
-        **_fit(job.session, job.params),
+        **_fit(job.session, job.params, job.member.kind, job.card.heads),
     )

@@ -110,6 +110,7 @@ def registered(figure: Figure) -> Iterator[Figure]:
 
 
 _TEST, _SHIFTED, _MAPS = "Test sequences", "Shifted sequences", "Attribution"
+_UNCERTAINTY = "Uncertainty"
 
 for _figure in (
     Figure("performance", "teachers, ensemble and students", _TEST, "summary", "all"),
@@ -177,6 +178,63 @@ for _figure in (
         source="shift_predictions",
         part="shift",
         needs=_lists("shift", "kinds"),
+        per="arm",
+    ),
+    Figure(
+        "uncertainty_reliability",
+        "observed against nominal quantiles",
+        _UNCERTAINTY,
+        source="uncertainty",
+        part="uncertainty",
+        per="arm",
+    ),
+    Figure(
+        "uncertainty_coverage",
+        "coverage of intervals by recalibration",
+        _UNCERTAINTY,
+        source="uncertainty",
+        part="uncertainty",
+        per="arm",
+    ),
+    Figure(
+        "uncertainty_width",
+        "width of intervals against coverage",
+        _UNCERTAINTY,
+        source="uncertainty",
+        part="uncertainty",
+        per="arm",
+    ),
+    Figure(
+        "uncertainty_pit",
+        "where in the predicted law measurements lie",
+        _UNCERTAINTY,
+        source="uncertainty",
+        part="uncertainty",
+        per="arm",
+    ),
+    Figure(
+        "uncertainty_sparsification",
+        "error without the most uncertain",
+        _UNCERTAINTY,
+        source="uncertainty",
+        part="uncertainty",
+        per="arm",
+    ),
+    Figure(
+        "uncertainty_shift",
+        "uncertainty under shift",
+        _UNCERTAINTY,
+        source="uncertainty",
+        part="uncertainty",
+        needs=_lists("shift", "kinds"),
+        per="arm",
+    ),
+    Figure(
+        "uncertainty_table",
+        "kinds of models by score",
+        _UNCERTAINTY,
+        source="uncertainty",
+        part="uncertainty",
         per="arm",
     ),
     Figure(

@@ -32,6 +32,7 @@ from degu.plots.tables import (
     describe,
     longest_slice,
     of_arms,
+    plain,
     preferred,
     read_summary,
     targets_of,
@@ -64,7 +65,7 @@ def plot_evoaug(summary: pd.DataFrame) -> Figure:
         InputError: if no proportion and size has both augmentations.
     """
     rows = read_summary(summary)
-    rows = rows[(rows["metric"] == "Pearson") & (rows["shift"] == "") & (rows["variant"] == "")]
+    rows = plain(rows[(rows["metric"] == "Pearson") & (rows["shift"] == "")])
     arms = arms_of(rows[rows["role"] == "ensemble"])
     both = [
         arm

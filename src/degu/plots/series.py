@@ -43,6 +43,14 @@ def series_name(role: str, uncertainty: str = "") -> str:
     return f"{role} {uncertainty}".strip()
 
 
+def judged_series(role: str, uncertainty: str = "", variant: str = "") -> str:
+    """The series of a row about uncertainty, where variants of Monte-Carlo dropout are told apart.
+
+    Its first variant, of teachers as they are, has the series of the role.
+    """
+    return series_name(role, f"{uncertainty} {'' if variant == 'precise' else variant}".strip())
+
+
 def register(
     role: str,
     label: str,

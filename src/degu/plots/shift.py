@@ -22,7 +22,15 @@ from degu.plots.panels import (
 )
 from degu.plots.series import look
 from degu.plots.style import RC, with_units
-from degu.plots.tables import arms_of, describe, of_arms, preferred, read_summary, targets_of
+from degu.plots.tables import (
+    arms_of,
+    describe,
+    of_arms,
+    plain,
+    preferred,
+    read_summary,
+    targets_of,
+)
 
 FEWEST_IN_A_BOX = 3
 """Models from which on quartiles say more than the models themselves."""
@@ -50,7 +58,7 @@ def plot_shift(summary: pd.DataFrame, units: str) -> Figure:
         InputError: if nothing was predicted on shifted sequences.
     """
     rows = read_summary(summary)
-    rows = rows[(rows["shift"] != "") & (rows["variant"] == "") & (rows["stage"] == "")]
+    rows = plain(rows[(rows["shift"] != "") & (rows["stage"] == "")])
     arms = arms_of(rows)
     if not arms:
         raise InputError(

@@ -74,9 +74,16 @@ def _with_series(summary: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     return rows.assign(series=names)[rows["value"].notna()]
 
 
+def plain(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows without those of dynamic students, and of a baseline's variants those of the first."""
+    first = rows.groupby("role")["variant"].transform("first")
+    student = rows["role"] == "student"
+    return rows[(rows["variant"] == "") | (~student & (rows["variant"] == first))]
+
+
 def final_members(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows of finished models, not dynamic ones, on the test sequences themselves."""
-    return rows[(rows["stage"] == "") & (rows["variant"] == "") & (rows["shift"] == "")]
+    return plain(rows[(rows["stage"] == "") & (rows["shift"] == "")])
 
 
 def arms_of(rows: pd.DataFrame) -> list[Arm]:

@@ -90,6 +90,7 @@ def evaluate_shift(
       with the factor n/(n−1) as well (ddof 1);
     - for the ensemble and for students, head ``std``: ``Mean``, with ddof 0 and 1 (students learn
       the std with ddof 0, so that their other number is √(n/(n−1)) times that);
+    - for other models with a std of their own, head ``std``: ``Mean`` with ddof 0;
     - for students, head ``std``: ``Pearson`` and ``Spearman`` correlation with the ensemble's std
       on the same sequences, and ``MSE``, with ddof 0 and 1.
 
@@ -178,10 +179,11 @@ def evaluate_shift(
             ]
             if in_std.epistemic:
                 own_std = _flat(values[..., in_std.slice("std")])
-                frames += [
-                    spread_rows(own_std, targets, who),
-                    _fidelity_rows(own_std, std[name], targets, who),
-                ]
+                spread = spread_rows(own_std, targets, who)
+                if not uncertainty:  # its own, of as many members as it likes
+                    frames.append(spread[spread["ddof"] == 0])
+                    continue
+                frames += [spread, _fidelity_rows(own_std, std[name], targets, who)]
     return pd.concat(frames, ignore_index=True)
 
 
@@ -196,7 +198,7 @@ def predicted_activities(
     Returns:
         For ``teacher``, ``ensemble``, ``student std`` and ``student logvar``, of each shift (and
         ``none``) the activities (n, T); those of single models are pooled. Students with dynamic
-        augmentation are left out.
+        augmentation are left out, and of a baseline all variants but the first.
     """
     info = read_shift_info(shift)
     pooled: dict[str, dict[str, list[np.ndarray]]] = {}
@@ -214,9 +216,10 @@ def predicted_activities(
     predictions, card = read_predictions(ensemble, info.kinds, shift_sha256=info.sha256)
     add("ensemble", predictions, card)
     pooled["ensemble"] = {NO_SHIFT: [np.mean(unshifted, axis=0)], **pooled["ensemble"]}
+    first: dict[str, Any] = {"student": None}
     for shifted, plain, identity in students:
-        if not identity.get("variant"):
-            role = identity.get("role", "student")
+        role, variant = identity.get("role", "student"), identity.get("variant")
+        if variant == first.setdefault(role, variant):
             series = f"{role} {identity.get('uncertainty', '')}".strip()
             add(series, *_read_member(shifted, plain, info, role=role))
     return {

@@ -8,9 +8,12 @@ from functools import reduce
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+from degu.baselines import BASELINES
+from degu.baselines.baseline import Baseline
 from degu.plots.catalogue import FIGURES, Figure
-from degu.plots.series import BUILT_IN, series_name
+from degu.plots.series import BUILT_IN, judged_series, series_name
 from degu.study.inputs import explained, shift_inputs, shift_params
+from degu.study.kinds import kind_of
 from degu.study.layout import ARMS, Layout
 from degu.sweep import Arm
 
@@ -65,6 +68,11 @@ SOURCES: dict[str, Source] = {
         lambda study, figure, w: {"table": study.layout.shift_table(study.arm(w))}
     ),
     "shift_predictions": Source(lambda study, figure, w: shift_inputs(study)(w), members=_who),
+    "uncertainty": Source(
+        lambda study, figure, w: {
+            name: study.layout.uncertainty(name) for name in ("summary", "curves", "differences")
+        }
+    ),
     "attribution_table": Source(
         lambda study, figure, w: {"table": study.layout.attribution_table(study.arm(w))},
         arms=_map_arms,
@@ -141,7 +149,25 @@ def looks(study: Study) -> list[dict[str, str]]:
             if name not in BUILT_IN:
                 label = (kind.label or kind.role) + (f" ({uncertainty})" if uncertainty else "")
                 found[name] = {"role": kind.role, "uncertainty": uncertainty, "label": label}
+    for name in study.config["baselines"]:
+        found |= _judged_looks(study, BASELINES[name], set(found))
     return list(found.values())
+
+
+def _judged_looks(study: Study, baseline: Baseline, known: set[str]) -> dict[str, dict[str, str]]:
+    """Series of a baseline whose uncertainty is judged, by the choices of the kinds it is of."""
+    found = {}
+    for kind in map(kind_of, baseline.of):
+        for choice in kind.choices(study.config):
+            own = {"uncertainty": "", "variant": ""}
+            if not baseline.ensemble:
+                own |= {**kind.fixed(study.config), **choice}
+            name = judged_series(baseline.name, own["uncertainty"], own["variant"])
+            if name not in known:
+                told = name.removeprefix(baseline.name).strip()
+                label = baseline.label + (f" ({told})" if told else "")
+                found[name] = {"role": baseline.name, "uncertainty": told, "label": label}
+    return found
 
 
 def files(study: Study, part: str) -> list[str]:

@@ -14,8 +14,10 @@ from typing import Any
 
 from degu.attribution.methods import METHODS
 from degu.io.versions import STAGES
+from degu.kinds import Kind
 from degu.metrics import METRICS
-from degu.study.kinds import TEACHER, Kind
+from degu.models.registry import source_identity
+from degu.study.kinds import TEACHER
 from degu.study.layout import ARMS
 from degu.study.member import Member
 from degu.study.study import Study, Wildcards
@@ -70,26 +72,37 @@ def training_params(study: Study, kind: Kind, phase: str) -> Inputs:
 
     params = {
         "kind": kind.name,
-        "architecture": config["model"],
+        "architecture": _architecture(study, kind),
         "seed": lambda wildcards: study.seed(member(wildcards), phase),
         "compute_threads": config["compute_threads"],
         "copies": study.copies if kind.learns_copies(phase) else None,
-        "loss": (
-            {"uncertainty_weight": config["students"]["uncertainty_weight"]}
-            if kind.learns == "ensemble"
-            else None
-        ),
+        "loss": kind.loss_settings(config),
         "stage": STAGES["train"],
     }
     if phase == "finetune":
         return params | {"training": config[kind.finetuning]}
     return params | {
-        "architecture_source": study.architecture_source,
+        "architecture_source": _architecture_source(study, kind),
         "training": config[kind.training],
         "evoaug": study.evoaug if phase == "aug" and kind.evoaug else None,
         "settings": lambda wildcards: dict(kind.settings(config, wildcards)),
         **kind.fixed(config),
     }
+
+
+def _architecture(study: Study, kind: Kind) -> str | Callable[[Wildcards], str]:
+    """The architecture of a kind's models, or what gives it by wildcards."""
+    if kind.architecture is None:
+        return study.config["model"]
+    return lambda wildcards: study.member(kind, wildcards).architecture(study.config)
+
+
+def _architecture_source(study: Study, kind: Kind) -> Any:
+    """Hash of the code of an architecture of one's own, likewise."""
+    name = _architecture(study, kind)
+    if not callable(name):
+        return study.architecture_source
+    return lambda wildcards: source_identity(name(wildcards))
 
 
 def batch(study: Study, kind: Kind) -> list[Member]:
@@ -108,10 +121,23 @@ def prediction_params(study: Study, kind: Kind) -> Inputs:
     config = study.config
     return {
         "kind": kind.name,
-        "architecture": config["model"],
+        "architecture": _architecture(study, kind),
         "compute_threads": config["compute_threads"],
         "stage": STAGES["predict"],
         **kind.fixed(config),
+        **(_predictor_params(study, kind) if kind.predictor else {}),
+    }
+
+
+def _predictor_params(study: Study, kind: Kind) -> Inputs:
+    """What predictions go by that are not the model's alone; each job is of one member."""
+
+    def seed(wildcards: Wildcards) -> int:
+        return study.member(kind, wildcards).seed(study.config["seed"])
+
+    return {
+        "seed": seed,
+        "settings": lambda wildcards: dict(kind.settings(study.config, wildcards)),
     }
 
 
@@ -147,6 +173,15 @@ def final_models(study: Study, kind: Kind) -> Callable[[Wildcards], list[str]]:
 def final_model(study: Study, kind: Kind) -> Callable[[Wildcards], str]:
     """The model that is a member."""
     return lambda wildcards: study.layout.model(study.member(kind, wildcards))
+
+
+def shift_prediction_inputs(study: Study, kind: Kind) -> Inputs:
+    """Files that a kind's predictions of shifted sequences read."""
+    layout = study.layout
+    files: Inputs = {"dataset": layout.dataset, "sequences": layout.shift}
+    if kind.predictor:
+        files["subset"] = layout.subset(study.pattern(kind))
+    return files | {"models": final_models(study, kind)}
 
 
 def batch_request(request: Mapping[str, Any], study: Study, kind: Kind) -> Inputs:

@@ -76,6 +76,10 @@ class Layout:
         """Every number about attribution."""
         return f"{self.results}/attribution_summary.csv"
 
+    def uncertainty(self, table: str) -> str:
+        """What is known of all models' uncertainty: ``summary``, ``curves`` or ``differences``."""
+        return f"{self.results}/uncertainty_{table}.csv"
+
     def summary(self, part: str = "all") -> str:
         """Every number of the study, or of one of its parts."""
         return f"{self.results}/" + ("summary.csv" if part == "all" else f"summaries/{part}.csv")
@@ -152,6 +156,11 @@ class Layout:
         """What the uncertainty of an arm's models says beyond their activity."""
         return f"{self._of_size('ensemble', arm)}/fidelity.csv"
 
+    def judged(self, place: Place, table: str, suffix: str = "csv") -> str:
+        """What is known of the uncertainty of an arm's models, or of what a pool's arms share."""
+        name = f"n{place.wildcards['size']}" if "size" in place.wildcards else "pool"
+        return f"{self.pool(place)}/uncertainty/{name}_{table}.{suffix}"
+
     def shift_ensemble(self, arm: Place) -> str:
         """The ensemble's mean and std on shifted sequences."""
         return f"{self._of_size('shift', arm)}-ensemble/predictions.h5"
@@ -178,9 +187,12 @@ class Layout:
         return f"{self.pool(member)}/{member.kind.folder.format(**member.wildcards)}"
 
     def model(self, member: Member, phase: str | None = None) -> str:
-        """The model of a phase, by default of the last one."""
+        """The model of a phase, by default of the last one; of who borrows one, that one."""
+        if member.owner is not member:
+            return self.model(member.owner)
         phase = member.phases[-1] if phase is None else phase
-        return self._own(member, self.model_name, member.variant, phase, suffix="h5")
+        name = member.kind.model_name or self.model_name
+        return self._own(member, name, member.variant, phase, suffix="h5")
 
     def history(self, member: Member, phase: str) -> str:
         """What a phase's training measured, a row an epoch."""
@@ -193,6 +205,10 @@ class Layout:
     def predictions(self, member: Member) -> str:
         """What a member predicts of the data set."""
         return self._own(member, member.variant, "predictions", suffix="h5")
+
+    def recalibration(self, member: Member) -> str:
+        """What makes intervals of a member's predictions."""
+        return self._own(member, member.variant, "recalibration", suffix="json")
 
     def _own(self, member: Member, *parts: str | None, suffix: str = "csv") -> str:
         name = "_".join(filter(None, [str(member.member), *parts]))
@@ -243,7 +259,9 @@ class Layout:
     # Several at once
 
     def trained(self, member: Member) -> list[str]:
-        """Models and histories of all phases."""
+        """Models and histories of all phases; none of who borrows a model."""
+        if member.kind.borrows:
+            return []
         return [f(member, phase) for phase in member.phases for f in (self.model, self.history)]
 
     def performances(self, member: Member) -> list[str]:

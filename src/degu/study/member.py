@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from degu.heads import Heads
-from degu.study.kinds import Config, Kind
+from degu.kinds import Config, Kind
+from degu.study.kinds import kind_of
 from degu.sweep import derive_seed, format_proportion
 
 
@@ -62,6 +63,20 @@ class Member:
     def phases(self) -> tuple[str, ...]:
         """Suffixes of its trainings, in order; the model of the last one is the member."""
         return self.kind.phases[self.augmentation]
+
+    @property
+    def owner(self) -> Member:
+        """Whose model it is: of a kind that borrows, the member with its number, else itself."""
+        if self.kind.borrows is None:
+            return self
+        kind = kind_of(self.kind.borrows)
+        own = {name: getattr(self, name) for name in kind.fields}
+        return Member(kind, self.augmentation, self.proportion, self.member, **own)
+
+    def architecture(self, config: Config) -> str:
+        """The name of its architecture; it has a number."""
+        of_member = self.owner.kind.architecture
+        return of_member(config, int(self.member)) if of_member else config["model"]
 
     @property
     def wildcards(self) -> dict[str, str]:

@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 from degu.errors import InputError
 from degu.io.versions import STAGES
-from degu.study import figures
-from degu.study.kinds import DYNAMIC_STUDENT, STUDENT, TEACHER, Kind
+from degu.kinds import Kind
+from degu.study import figures, judged
+from degu.study.kinds import DYNAMIC_STUDENT, STUDENT, TEACHER
 from degu.study.member import Member
 from degu.study.study import Study
 from degu.sweep import Arm, sweeps
@@ -87,6 +88,7 @@ PARTS = {
             "shifted sequences; list shift.kinds",
             files=lambda study: study.of_shift(study.arms),
         ),
+        Part("uncertainty", "arms", files=judged.files),
         Part(
             "attribution",
             "a method; list some in attribution.methods",
@@ -168,7 +170,7 @@ def summary_inputs(study: Study, name: str) -> dict[str, list[str]]:
     shifted = arms if name == "all" and study.config["shift"]["kinds"] else ()
     return {
         "members": [path for m in part.members(study) for path in layout.performances(m)],
-        "histories": [layout.history(m, m.phases[-1]) for m in part.members(study)],
+        "histories": [layout.history(m, m.phases[-1]) for m in study.trained(part.members(study))],
         "ensembles": [layout.ensemble_performance(arm) for arm in arms],
         "ensemble_std": [layout.ensemble_std(arm, "Test") for arm in arms],
         "fidelity": _fidelity(study, part),
@@ -188,7 +190,7 @@ def summary_params(study: Study, name: str) -> dict[str, Any]:
             for m in part.members(study)
             for phase in m.phases
         ],
-        "histories": [m.identity for m in part.members(study)],
+        "histories": [m.identity for m in study.trained(part.members(study))],
         "ensembles": [arm.label for arm in part.arms(study)],
     }
 
@@ -206,7 +208,7 @@ def jobs_of(study: Study, arm: Arm) -> dict[str, list[str]]:
 
     for member in study.members([arm]):
         kind = member.kind
-        for phase in member.phases:
+        for phase in member.phases if kind.borrows is None else ():
             add(kind.rule(phase), layout.model(member, phase))
         if arm in study.attribution_arms and kind.maps_folder:
             for method in study.methods:
@@ -235,7 +237,7 @@ def trained_by(study: Study) -> list[dict[str, Any]]:
             "history": layout.history(member, member.phases[-1]),
             "model": layout.model(member, member.phases[0]),
         }
-        for member in study.members()
+        for member in study.trained()
     ]
 
 

@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 
 from degu.augment import used_settings
 from degu.errors import InputError
+from degu.kinds import Kind
 from degu.models.registry import source_identity
 from degu.study.config import display_name
-from degu.study.kinds import TEACHER, Kind, active_kinds
+from degu.study.kinds import TEACHER, active_kinds
 from degu.study.layout import Layout
 from degu.study.member import Member
 from degu.sweep import Arm, choose_arms, derive_seed, expand_arms, pool_sizes
@@ -174,6 +175,11 @@ class Study:
             for ix in range(1, kind.number(config, n) + 1)
         ]
 
+    def trained(self, members: Iterable[Member] | None = None) -> list[Member]:
+        """Those of some members, by default of all, that are trained and do not borrow a model."""
+        members = self.members() if members is None else members
+        return [member for member in members if member.kind.borrows is None]
+
     def member(self, kind: Kind, wildcards: Wildcards) -> Member:
         """The member that a path's wildcards name."""
         return Member.of(kind, wildcards, self.config)
@@ -239,7 +245,7 @@ class Study:
     # What can be wrong
 
     def _check_reseeded(self) -> None:
-        known = {self.layout.model(m, m.phases[0]) for m in self.members()}
+        known = {self.layout.model(m, m.phases[0]) for m in self.trained()}
         for path in self.config["reseed"]:
             if path not in known:
                 raise InputError(

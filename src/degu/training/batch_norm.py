@@ -18,10 +18,12 @@ import keras
 import numpy as np
 from keras import ops
 
+from degu.dataset.copies import Copies
+from degu.sequences import from_codes
 from degu.sweep import derive_seed
 from degu.training.batches import Batches
 
-BatchNorm = Literal["precise", "moving"]
+BatchNorm = Literal["precise", "mixture", "moving"]
 
 SEQUENCES = 4096
 """How many training sequences the averages are taken of, at most."""
@@ -37,7 +39,8 @@ Moments = tuple[Any, Any, Any]
 class PreciseAverages:
     """Gives the batch norms of a model the averages of some sequences.
 
-    All but batch norm is in inference mode, so nothing is drawn and no state advances. Each batch
+    All but batch norm is in inference mode, so nothing is drawn and no state advances (but for
+    dropout within :func:`degu.training.dropout.dropout_on`). Each batch
     is normalised by its own moments, as in training; these are pooled, within and between batches
     and calls, weighted by how many numbers they are of. Frozen layers keep their averages and use
     them; freeze those, too, that a model of one's own calls with ``training=False`` in training.
@@ -170,6 +173,12 @@ def _tensors(x: Any) -> Any:
     return keras.tree.map_structure(ops.convert_to_tensor, x)
 
 
+def drawn(n: int, seed: int) -> np.ndarray:
+    """Rows of n training sequences that averages are taken of, by the seed of the training."""
+    rng = np.random.default_rng(derive_seed(seed, "batch norm"))
+    return np.sort(rng.permutation(n)[:SEQUENCES])
+
+
 class PreciseBatchNorm(keras.callbacks.Callback):
     """Replaces the averages of batch norm before each validation, and for the model that is kept.
 
@@ -179,23 +188,34 @@ class PreciseBatchNorm(keras.callbacks.Callback):
     Args:
         x: all training sequences as they are, without augmentation.
         seed: of the draw of :data:`SEQUENCES` of them, the same at every epoch.
+        copies: augmented copies; then each drawn sequence is, with equal chances, itself or one of
+            its copies, as in batches.
         may_change: whether another callback may change weights between validation and the end of an
             epoch, so that the averages are taken again where one has.
     """
 
-    def __init__(self, x: Any, seed: int, may_change: bool = False) -> None:
+    def __init__(
+        self, x: Any, seed: int, may_change: bool = False, copies: Copies | None = None
+    ) -> None:
         super().__init__()
-        n = len(keras.tree.flatten(x)[0])
-        rng = np.random.default_rng(derive_seed(seed, "batch norm"))
-        rows = np.sort(rng.permutation(n)[:SEQUENCES])
+        rows = drawn(len(keras.tree.flatten(x)[0]), seed)
         self.x = keras.tree.map_structure(lambda array: np.asarray(array)[rows], x)
+        self.mixed = copies is not None
+        if copies is not None:
+            rng = np.random.default_rng(derive_seed(seed, "batch norm of copies"))
+            which = rng.integers(1 + len(copies.codes), size=len(rows))
+            copied = np.flatnonzero(which)
+            source = which[copied] - 1, rows[copied]
+            self.x = self.x.copy()
+            self.x[copied] = from_codes(copies.codes[source])
         self.may_change = may_change
         self._averages: PreciseAverages | None = None
         self._done_for: list[np.ndarray] | None = None
 
     def identity(self) -> Any:
         """What decides what it does, beside the training's data and seed."""
-        return [BATCH_SIZE, *(len(array) for array in keras.tree.flatten(self.x))]
+        sizes = [len(array) for array in keras.tree.flatten(self.x)]
+        return [BATCH_SIZE, *sizes, *(["mixture"] if self.mixed else [])]
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         self._done_for = None

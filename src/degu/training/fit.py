@@ -47,6 +47,7 @@ def standard_train_fun(
     copies: Copies | None = None,
     batch_norm: BatchNorm = "precise",
     metrics: Sequence[Any] | None = None,
+    monitor: str | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
     tracking: str | os.PathLike[str] | None = None,
@@ -63,7 +64,7 @@ def standard_train_fun(
         model: any Keras model.
         x: sequences (N, L, 4), uint8 or float; or a dict or list of arrays.
         y: targets (N, T...).
-        validation_data: (x, y) that early stopping and learning rate go by; None goes by the
+        validation_data: (x, y) whose loss early stopping and learning rate go by; None goes by the
             training loss.
         save_prefix: the weights are saved as ``{save_prefix}.weights.h5``; None saves nothing.
         optimizer, loss: what to compile the model with. With both None its own compile is kept.
@@ -84,9 +85,12 @@ def standard_train_fun(
             ``augment``.
         batch_norm: ``precise`` gives the layers of batch norm, before each validation and in the
             model that is kept, the averages of up to 4,096 of the training sequences as they are
-            (:mod:`degu.training.batch_norm`); ``moving`` leaves them their moving averages, as in
-            the published study.
+            (:mod:`degu.training.batch_norm`); ``mixture`` takes them of sequences and ``copies`` as
+            batches mix them, and without copies is the same; ``moving`` leaves them their moving
+            averages, as in the published study.
         metrics: for ``compile``; ignored where the model's own compile is kept.
+        monitor: what early stopping and learning rate go by, such as ``val_`` and the name of one
+            of ``metrics``, the smaller the better; by default the validation loss.
         callbacks: more Keras callbacks.
         checkpoint: a file that holds the state of this training after every epoch, so that one that
             was killed and is started again continues from there, to the same weights and history,
@@ -104,7 +108,7 @@ def standard_train_fun(
 
     Raises:
         ValueError: if x and y differ in length, the model has no compile to keep, ``batch_norm`` is
-            neither of the two, or a checkpoint could not be continued exactly.
+            none of the three, or a checkpoint could not be continued exactly.
         DivergedError: if the loss is no longer finite.
         DeguError: if the checkpoint cannot be written.
     """
@@ -113,7 +117,9 @@ def standard_train_fun(
     if checkpoint is not None and "steps_per_epoch" in fit_kwargs:
         raise ValueError("With a checkpoint every epoch is a whole one: leave out steps_per_epoch.")
     if batch_norm not in get_args(BatchNorm):
-        raise ValueError(f"batch_norm: {batch_norm!r} is unknown; write precise or moving.")
+        raise ValueError(
+            f"batch_norm: {batch_norm!r} is unknown; write precise, mixture or moving."
+        )
     if copies is not None and augment is not None:
         raise ValueError("Copies have labels of their own, which augment would make wrong.")
     if optimizer is None and loss is None:
@@ -138,12 +144,15 @@ def standard_train_fun(
         augment_seed=seed,
         copies=copies,
     )
-    monitor = "loss" if validation_data is None else "val_loss"
+    watched = [m for m in metrics or [] if f"val_{getattr(m, 'name', m)}" == monitor]
+    # Keras guesses from its name whether a metric is to fall.
+    falls: dict[str, Any] = {} if monitor is None else {"mode": "min"}
+    monitor = monitor or ("loss" if validation_data is None else "val_loss")
     steps = fit_kwargs.get("steps_per_epoch") or len(batches)
     patience = stretched(patience, steps, short_epoch)
     lr_patience = stretched(lr_patience, steps, short_epoch)
     plateau = keras.callbacks.ReduceLROnPlateau(
-        monitor, factor=lr_factor, patience=lr_patience, min_lr=min_learning_rate
+        monitor, factor=lr_factor, patience=lr_patience, min_lr=min_learning_rate, **falls
     )
     # A schedule decides by itself, and Keras refuses to have its rate set.
     scheduled = isinstance(
@@ -152,14 +161,18 @@ def standard_train_fun(
     )
     judges = [
         # Restores the best weights at the end whether or not it stopped early.
-        keras.callbacks.EarlyStopping(monitor, patience=patience, restore_best_weights=True),
+        keras.callbacks.EarlyStopping(
+            monitor, patience=patience, restore_best_weights=True, **falls
+        ),
         *([] if scheduled else [plateau]),
     ]
     first: list[keras.callbacks.Callback] = []
-    if batch_norm == "precise":
+    if batch_norm != "moving":
         # Averages are those of averaged weights, and are there before the weights are kept.
         first = [c for c in callbacks if isinstance(c, keras.callbacks.SwapEMAWeights)]
-        first.append(PreciseBatchNorm(x, seed, may_change=bool(first)))
+        first.append(
+            PreciseBatchNorm(x, seed, bool(first), copies if batch_norm == "mixture" else None)
+        )
     stateful = [*first, *judges, *(callback for callback in callbacks if callback not in first)]
     observers: list[keras.callbacks.Callback] = [EpochLog(epochs, batches.n)] if verbose else []
     if tracking is not None:
@@ -177,6 +190,8 @@ def standard_train_fun(
         environment = STAGES["train"], package_versions(), _compute_threads()
         checkpoint.identify(
             [environment, model, _compile_settings(model), data, order, schedule, columns]
+            # Other metrics decide nothing.
+            + [getattr(metric, "_fn", metric) for metric in watched]
         )
         finished = checkpoint.finished(model)
         if finished is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from io import StringIO
@@ -37,9 +38,14 @@ def read_history(path: str | os.PathLike[str]) -> dict[str, list[float]]:
 
 
 def lowest_error(history: Mapping[str, Sequence[float]]) -> float:
-    """The smallest validation loss: that of the model which a training keeps.
+    """The validation error of the model which a training keeps, on the scale of squared errors.
 
-    NaN where none was measured.
+    The smallest validation loss. Where early stopping went by a negative log likelihood, exp(2 NLL)
+    in its place: of Gaussians about the prediction that is 2πe times the variance, so that ratios
+    mean the same. NaN where none was measured.
     """
-    measured = [value for value in history.get("val_loss", ()) if value == value]
-    return min(measured, default=float("nan"))
+    likelihood = "val_nll" in history
+    values = history.get("val_nll" if likelihood else "val_loss", ())
+    measured = [value for value in values if value == value]
+    least = min(measured, default=float("nan"))
+    return math.exp(min(2 * least, 700.0)) if likelihood else least

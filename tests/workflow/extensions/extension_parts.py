@@ -5,7 +5,7 @@ import numpy as np
 OFFSET = 3.0
 
 
-def train_constant(job):
+def train_average(job):
     """A linear model that predicts the mean of what it learns, and a little of the sequence."""
     from degu.models.draw import new_member
     from degu.models.registry import build

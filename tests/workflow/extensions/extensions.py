@@ -9,26 +9,29 @@ def register():
     """Enter each in its registry."""
     import degu.ingest
     import degu.models
+    from degu import baselines
     from degu.attribution import methods
+    from degu.baselines.baseline import Baseline
+    from degu.kinds import Kind
     from degu.metrics import METRICS
     from degu.models.registry import REGISTRY
     from degu.plots import catalogue
-    from degu.study import kinds
 
     # An architecture: a module of degu.models with a function of its own name, and a line.
     degu.models.__path__.append(str(HERE / "models"))
     REGISTRY["linear"] = "Linear"
-    # A kind of model: what it learns, how many, where.
-    kinds.register(
-        kinds.Kind(
-            "constant",
-            role="constant",
-            label="constant",
-            folder="baselines/constant",
-            shift_folder="constant",
-            number=lambda config, size: 2,
-            trainer="extension_parts:train_constant",
-        )
+    # A baseline: the kind of its models (what they learn, how many, where), and its law.
+    kind = Kind(
+        "average",
+        role="average",
+        label="average",
+        folder="baselines/average",
+        shift_folder="average",
+        number=lambda config, size: 2,
+        trainer="extension_parts:train_average",
+    )
+    baselines.register(
+        Baseline("average", "average", ("average",), "degu.calibration.forms:single", kind)
     )
     # An attribution method: who makes its maps, and how importance is taken from them.
     methods.register(

@@ -31,18 +31,23 @@ def display_name(config: Mapping[str, Any]) -> str:
                 f"{REGISTRY[model]}; remove the line."
             )
         return REGISTRY[model]
-    module, _, function = model.partition(":")
-    if not all(part.isidentifier() for part in (*module.split("."), function)):
-        raise InputError(
-            f"model: {model!r} is neither a known architecture ({', '.join(REGISTRY)}) nor a "
-            "function of your own (my_package.my_module:build); "
-            f"{did_you_mean(model, REGISTRY) or 'write one of the two.'}"
-        )
+    _refuse_unknown("model", model)
     if model_name is None:
         raise InputError(
             f"model_name: is missing; name {model} for its files, for example `model_name: MyNet`."
         )
     return model_name
+
+
+def _refuse_unknown(key: str, architecture: str) -> None:
+    module, _, function = architecture.partition(":")
+    own = all(part.isidentifier() for part in (*module.split("."), function))
+    if not own and architecture not in REGISTRY:
+        raise InputError(
+            f"{key}: {architecture!r} is neither a known architecture ({', '.join(REGISTRY)}) nor "
+            "a function of your own (my_package.my_module:build); "
+            f"{did_you_mean(architecture, REGISTRY) or 'write one of the two.'}"
+        )
 
 
 def check_meaning(config: Config, rules: Schema) -> None:
@@ -58,6 +63,8 @@ def check_meaning(config: Config, rules: Schema) -> None:
     _check_names(config, rules)
     display_name(config)
     ingest.check(config["data"], config["targets"], rules["properties"]["data"]["properties"])
+    for architecture in config["mixed_architectures"]:
+        _refuse_unknown("mixed_architectures", architecture)
     _check_training(config)
     _check_augmentation(config)
     _check_attribution(config)
