@@ -1,8 +1,8 @@
-"""Batch norm of students: averages of the sequences, or of the mixture that they learned from.
+"""Batch norm of students: what its averages are taken of.
 
-Students learn from sequences and augmented copies, but `batch_norm: precise` gives batch norm the
-averages of the sequences alone. Here the finished students of a study are given either, with
-nothing trained, and predict the test set.
+Students learn from sequences and augmented copies, with dropout on; `batch_norm: precise` gives
+batch norm the averages of the sequences alone, without dropout. Here the finished students of a
+study are given each combination, with nothing trained, and predict the test set.
 
     python benchmarks/averages.py results/simulated/standard/downsample_1 --size 8
 """
@@ -10,6 +10,7 @@ nothing trained, and predict the test set.
 from __future__ import annotations
 
 import argparse
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -47,12 +48,12 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|")
     for folder in sorted((pool / f"students/n{n}").iterdir()):
         models = [path for path in sorted(folder.glob("[0-9]*_*.h5")) if "_pred" not in path.name]
-        for name in ("sequences", "mixture"):
+        for mixed, dropout in product((False, True), repeat=2):
             found = []
             for path in models:
                 model, card = load_model(path)
-                mixed = copies if name == "mixture" else None
-                PreciseAverages(model, PreciseBatchNorm(train, card.seed, copies=mixed).x)()
+                asked = PreciseBatchNorm(train, card.seed, as_trained=mixed, copies=copies)
+                PreciseAverages(model, asked.x, masks=card.seed if dropout else None)()
                 heads, values = in_std_units(card.heads, predict(model, test.x))
                 own, spread = values[:, heads.slice("mean")], values[:, heads.slice("std")]
                 found.append(
@@ -65,6 +66,8 @@ def main() -> None:
                     ]
                 )
             cells = [" / ".join(f"{v:.3f}" for v in row) for row in np.mean(found, axis=0)]
+            name = "sequences and copies" if mixed else "sequences"
+            name += ", dropout on" if dropout else ""
             print(f"| {folder.name} ({len(models)}) | {name} | {' | '.join(cells)} |", flush=True)
     print(f"\nMSE of the ensemble: {' / '.join(f'{v:.3f}' for v in squared_error(test.y, mean))}")
 

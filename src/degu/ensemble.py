@@ -337,7 +337,7 @@ class DEGU:
             if reason is None:
                 train_kwargs["copies"] = self._labelled_copies(np.asarray(x), copies)
                 if "batch_norm" in takes:
-                    train_kwargs.setdefault("batch_norm", "mixture")
+                    train_kwargs.setdefault("batch_norm", "as_trained")
             else:
                 print(f"the student learns from no copies: {reason}", file=sys.stderr, flush=True)
         history = _as_history(

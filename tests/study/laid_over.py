@@ -32,7 +32,7 @@ PAPER_TRAINING = {
     "batch_norm": "moving",
 }
 OUR_TRAINING = {**PAPER_TRAINING, "short_epoch": 200, "batch_norm": "precise"}
-OF_STUDENTS = {**OUR_TRAINING, "lr_factor": 0.2, "batch_norm": "mixture"}
+OF_STUDENTS = {**OUR_TRAINING, "lr_factor": 0.2, "batch_norm": "as_trained"}
 
 
 def overlaid(*configs: str | dict) -> dict:

@@ -82,8 +82,8 @@ class TestShippedConfigs:
         } == {
             "training": "precise",
             "finetuning": "precise",
-            "student_training": "mixture",
-            "student_finetuning": "mixture",
+            "student_training": "as_trained",
+            "student_finetuning": "as_trained",
             "dynamic_finetuning": "precise",
         }
 

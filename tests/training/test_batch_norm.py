@@ -270,11 +270,11 @@ def test_averages_are_of_a_few_thousand_sequences_before_augmentation(x, monkeyp
     assert not np.array_equal(drawn, PreciseBatchNorm(x, 4).x)
 
 
-def test_averages_of_the_mixture_are_of_sequences_and_their_own_copies(x):
+def test_averages_as_trained_are_of_sequences_and_their_own_copies(x):
     y = motif_activity(x)
     codes = np.stack([np.full(x.shape[:2], 3), np.roll(base_codes(x), 5, axis=1)])
     copies = Copies(codes.astype(np.uint8), np.stack([y, y]))
-    drawn = PreciseBatchNorm(x, 3, copies=copies).x
+    drawn = PreciseBatchNorm(x, 3, as_trained=True, copies=copies).x
     rows = PreciseBatchNorm(np.arange(len(x)), 3).x
     candidates = np.stack([x[rows], *(from_codes(codes[:, rows].astype(np.uint8)))])
     is_it = (candidates == drawn).all((2, 3))
@@ -284,22 +284,39 @@ def test_averages_of_the_mixture_are_of_sequences_and_their_own_copies(x):
     model = keras.Sequential(
         [keras.Input((24, 4)), L.BatchNormalization(), L.Flatten(), L.Dense(1)]
     )
-    settings = {"epochs": 1, "seed": 3, "verbose": 0, "copies": copies, "batch_norm": "mixture"}
+    settings = {"epochs": 1, "seed": 3, "verbose": 0, "copies": copies, "batch_norm": "as_trained"}
     standard_train_fun(model, x, y, None, None, "adam", "mse", **settings)
     np.testing.assert_allclose(model.layers[0].moving_mean, drawn.mean((0, 1)), rtol=1e-5)
+    precise = PreciseBatchNorm(x, 3, copies=copies).x
+    np.testing.assert_array_equal(precise, x[rows])
 
 
-def test_without_copies_the_mixture_is_the_sequences(x):
-    y, found = motif_activity(x), []
-    for kind in ("precise", "mixture"):
-        keras.utils.set_random_seed(1)
+def test_averages_as_trained_have_dropout_on(x):
+    y = motif_activity(x)
+    weights = []
+    for kind in ("precise", "as_trained"):
         model = keras.Sequential(
-            [keras.Input((24, 4)), L.BatchNormalization(), L.Flatten(), L.Dense(1)]
+            [
+                keras.Input((24, 4)),
+                L.Flatten(),
+                L.Dropout(0.5, seed=1),
+                L.BatchNormalization(),
+                L.Dense(1, kernel_initializer="zeros"),
+            ]
         )
         settings = {"epochs": 2, "seed": 3, "verbose": 0, "batch_norm": kind}
         standard_train_fun(model, x, y, None, None, "adam", "mse", **settings)
-        found.append(model.get_weights())
-    assert all(map(np.array_equal, *found))
+        weights.append([v.numpy() for v in model.trainable_variables])
+        states = [v.numpy() for v in model.variables if "seed" in v.path]
+        weights[-1] += states
+        variance = model.layers[2].moving_variance.numpy().mean()
+        p = x.reshape(len(x), -1).mean(axis=0)
+        # A base with frequency p is 2 with half of it: 4 p / 2 - p².
+        expected = p - p**2 if kind == "precise" else 2 * p - p**2
+        assert variance == pytest.approx(expected.mean(), rel=0.02)
+    # Training, and what its dropout draws, goes on as if nothing had been looked at.
+    assert states
+    assert all(map(np.array_equal, *weights))
 
 
 def test_moving_averages_are_keras_s_own(x):

@@ -23,7 +23,7 @@ from degu.sequences import from_codes
 from degu.sweep import derive_seed
 from degu.training.batches import Batches
 
-BatchNorm = Literal["precise", "mixture", "moving"]
+BatchNorm = Literal["precise", "as_trained", "moving"]
 
 SEQUENCES = 4096
 """How many training sequences the averages are taken of, at most."""
@@ -39,9 +39,8 @@ Moments = tuple[Any, Any, Any]
 class PreciseAverages:
     """Gives the batch norms of a model the averages of some sequences.
 
-    All but batch norm is in inference mode, so nothing is drawn and no state advances (but for
-    dropout within :func:`degu.training.dropout.dropout_on`). Each batch
-    is normalised by its own moments, as in training; these are pooled, within and between batches
+    All but batch norm is in inference mode, or also dropout drops; no state advances. Each batch is
+    normalised by its own moments, as in training; these are pooled, within and between batches
     and calls, weighted by how many numbers they are of. Frozen layers keep their averages and use
     them; freeze those, too, that a model of one's own calls with ``training=False`` in training.
     What a layer that is called more than once feeds is taken after that layer has its own.
@@ -50,10 +49,14 @@ class PreciseAverages:
         model: any built Keras model, nested or of several inputs too; changed when called.
         x: sequences (N, L, 4), or what else the model takes.
         batch_size: sequences a batch, at most; they are split evenly.
+        masks: seed of the masks of a dropout that is on; without it dropout is off.
     """
 
-    def __init__(self, model: keras.Model, x: Any, batch_size: int = BATCH_SIZE) -> None:
+    def __init__(
+        self, model: keras.Model, x: Any, batch_size: int = BATCH_SIZE, masks: int | None = None
+    ) -> None:
         self.model = model
+        self.masks = masks
         n = len(keras.tree.flatten(x)[0])
         # Even batches: a last one of a single sequence has no variance.
         self.batches = Batches(x, batch_size=-(-n // -(-n // batch_size)))
@@ -68,6 +71,15 @@ class PreciseAverages:
         """Replace the averages by those under the weights as they are now."""
         if not self.layers:
             return
+        with ExitStack() as stack:
+            if self.masks is not None:
+                from degu.training.dropout import dropout_on, fixed_masks
+
+                stack.enter_context(dropout_on(self.model))
+                stack.enter_context(fixed_masks(self.model, self.masks))
+            self._settle()
+
+    def _settle(self) -> None:
         for settled, compiled in self._compiled():
             pooled: dict[int, list[list[np.ndarray]]] = {}
             for i in range(len(self.batches)):
@@ -188,20 +200,27 @@ class PreciseBatchNorm(keras.callbacks.Callback):
     Args:
         x: all training sequences as they are, without augmentation.
         seed: of the draw of :data:`SEQUENCES` of them, the same at every epoch.
-        copies: augmented copies; then each drawn sequence is, with equal chances, itself or one of
-            its copies, as in batches.
+        as_trained: whether the averages are those of what the weights are trained on: dropout
+            drops, and
+        copies: with equal chances, as in batches, each drawn sequence is itself or one of these.
         may_change: whether another callback may change weights between validation and the end of an
             epoch, so that the averages are taken again where one has.
     """
 
     def __init__(
-        self, x: Any, seed: int, may_change: bool = False, copies: Copies | None = None
+        self,
+        x: Any,
+        seed: int,
+        may_change: bool = False,
+        as_trained: bool = False,
+        copies: Copies | None = None,
     ) -> None:
         super().__init__()
         rows = drawn(len(keras.tree.flatten(x)[0]), seed)
         self.x = keras.tree.map_structure(lambda array: np.asarray(array)[rows], x)
-        self.mixed = copies is not None
-        if copies is not None:
+        self.masks = derive_seed(seed, "batch norm with dropout") if as_trained else None
+        self.mixed = as_trained and copies is not None
+        if as_trained and copies is not None:
             rng = np.random.default_rng(derive_seed(seed, "batch norm of copies"))
             which = rng.integers(1 + len(copies.codes), size=len(rows))
             copied = np.flatnonzero(which)
@@ -215,7 +234,8 @@ class PreciseBatchNorm(keras.callbacks.Callback):
     def identity(self) -> Any:
         """What decides what it does, beside the training's data and seed."""
         sizes = [len(array) for array in keras.tree.flatten(self.x)]
-        return [BATCH_SIZE, *sizes, *(["mixture"] if self.mixed else [])]
+        how = [] if self.masks is None else ["as trained", *(["copies"] if self.mixed else [])]
+        return [BATCH_SIZE, *sizes, *how]
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         self._done_for = None
@@ -230,7 +250,7 @@ class PreciseBatchNorm(keras.callbacks.Callback):
 
     def _renew(self) -> None:
         if self._averages is None:
-            self._averages = PreciseAverages(self.model, self.x)
+            self._averages = PreciseAverages(self.model, self.x, masks=self.masks)
         self._averages()
         self._done_for = self._weights()
 

@@ -57,6 +57,20 @@ def _dropping(call: Any) -> Any:
     return dropping
 
 
+@contextmanager
+def fixed_masks(model: keras.Model, seed: int) -> Iterator[None]:
+    """Have the masks of a model's dropout depend on a seed alone; its generators stay as found."""
+    states = [layer.seed_generator.state for layer in dropout_layers(model)]
+    found = [keras.ops.convert_to_numpy(state.value) for state in states]
+    for number, state in enumerate(states):
+        state.assign([derive_seed(seed, "dropout", layer=number), 0])
+    try:
+        yield
+    finally:
+        for state, before in zip(states, found, strict=True):
+            state.assign(before)
+
+
 def split_at_dropout(model: keras.Model) -> tuple[keras.Model, keras.Model]:
     """What comes before the first dropout on every path to a model's output, and the rest.
 
@@ -102,8 +116,7 @@ class DropoutPasses:
     call gives the same numbers; batch norm uses its averages.
 
     Args:
-        model: a functional or Sequential model with one output; its dropout's random numbers are
-            set, and nothing else is changed.
+        model: a functional or Sequential model with one output; it is not changed.
         seed: of the masks.
         passes: how many, at least two.
 
@@ -113,10 +126,7 @@ class DropoutPasses:
 
     def __init__(self, model: keras.Model, seed: int, passes: int = PASSES) -> None:
         self.passes = passes
-        self._seeds = {
-            layer: derive_seed(seed, "dropout", layer=number)
-            for number, layer in enumerate(dropout_layers(model))
-        }
+        self._model, self._seed = model, seed
         before, after = split_at_dropout(model)
         self._before = tf.function(lambda x: before(x, training=False), reduce_retracing=True)
 
@@ -131,8 +141,10 @@ class DropoutPasses:
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Means and then stds over the passes (ddof 0), (N, L, 4) to (N, 2T) float32."""
-        for layer, seed in self._seeds.items():
-            layer.seed_generator.state.assign([seed, 0])
+        with fixed_masks(self._model, self._seed):
+            return self._predict(x)
+
+    def _predict(self, x: np.ndarray) -> np.ndarray:
         batches = Batches(x, batch_size=512)
         found: list[np.ndarray] = []
         for number in range(len(batches)):

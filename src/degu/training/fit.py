@@ -85,9 +85,9 @@ def standard_train_fun(
             ``augment``.
         batch_norm: ``precise`` gives the layers of batch norm, before each validation and in the
             model that is kept, the averages of up to 4,096 of the training sequences as they are
-            (:mod:`degu.training.batch_norm`); ``mixture`` takes them of sequences and ``copies`` as
-            batches mix them, and without copies is the same; ``moving`` leaves them their moving
-            averages, as in the published study.
+            (:mod:`degu.training.batch_norm`); ``as_trained`` takes them of what the weights are
+            trained on, sequences and ``copies`` as batches mix them, with dropout on; ``moving``
+            leaves them their moving averages, as in the published study.
         metrics: for ``compile``; ignored where the model's own compile is kept.
         monitor: what early stopping and learning rate go by, such as ``val_`` and the name of one
             of ``metrics``, the smaller the better; by default the validation loss.
@@ -118,7 +118,7 @@ def standard_train_fun(
         raise ValueError("With a checkpoint every epoch is a whole one: leave out steps_per_epoch.")
     if batch_norm not in get_args(BatchNorm):
         raise ValueError(
-            f"batch_norm: {batch_norm!r} is unknown; write precise, mixture or moving."
+            f"batch_norm: {batch_norm!r} is unknown; write precise, as_trained or moving."
         )
     if copies is not None and augment is not None:
         raise ValueError("Copies have labels of their own, which augment would make wrong.")
@@ -170,9 +170,7 @@ def standard_train_fun(
     if batch_norm != "moving":
         # Averages are those of averaged weights, and are there before the weights are kept.
         first = [c for c in callbacks if isinstance(c, keras.callbacks.SwapEMAWeights)]
-        first.append(
-            PreciseBatchNorm(x, seed, bool(first), copies if batch_norm == "mixture" else None)
-        )
+        first.append(PreciseBatchNorm(x, seed, bool(first), batch_norm == "as_trained", copies))
     stateful = [*first, *judges, *(callback for callback in callbacks if callback not in first)]
     observers: list[keras.callbacks.Callback] = [EpochLog(epochs, batches.n)] if verbose else []
     if tracking is not None:
