@@ -56,7 +56,8 @@ class Kind:
         losses: ``module:function`` from heads and :attr:`loss_settings` to the loss of training and
             the one of validation, a negative log likelihood that early stopping goes by. None:
             squared errors.
-        loss_settings: what the loss goes by, from the config.
+        loss_settings: what the loss goes by, from the config; of those with several values, each
+            model is trained with every one, and the one of least validation NLL is kept.
         borrows: name of another kind whose models it predicts with, those of the same number; it
             trains none.
         predictor: ``module:function`` that makes what predicts with a model, where that is not the

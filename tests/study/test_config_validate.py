@@ -68,8 +68,8 @@ class TestDefaults:
             },
             "baselines": [],
             "baseline_settings": {
-                "beta_nll": {"beta": 0.5},
-                "evidential": {"penalty": 0.01},
+                "beta_nll": {"beta": [0.25, 0.5, 1]},
+                "evidential": {"penalty": [0.001, 0.01, 0.1]},
                 "mc_dropout": {"passes": 100, "batch_norm": ["precise"]},
             },
             "mixed_architectures": ["deepstarr", "compact"],

@@ -193,8 +193,8 @@ def test_members_of_mixed_architectures_take_turns():
 @pytest.mark.parametrize(
     ("name", "settings"),
     [
-        ("beta_nll", {"beta_nll": {"beta": 0.25}}),
-        ("evidential", {"evidential": {"penalty": 1}}),
+        ("beta_nll", {"beta_nll": {"beta": [0.25]}}),
+        ("evidential", {"evidential": {"penalty": [1]}}),
     ],
 )
 def test_the_weight_of_a_loss_is_a_parameter_of_its_own_trainings_alone(name, settings):

@@ -25,7 +25,10 @@ CONFIG = {
     "student_training": {"epochs": 2},
     "distillation": {"copies": 1},
     "baselines": ["heteroscedastic", "evidential", "mc_dropout", "mean_student"],
-    "baseline_settings": {"mc_dropout": {"passes": 10, "batch_norm": ["precise", "moving"]}},
+    "baseline_settings": {
+        "mc_dropout": {"passes": 10, "batch_norm": ["precise", "moving"]},
+        "evidential": {"penalty": [0.001, 0.01]},
+    },
     "mixed_architectures": ["compact"],
     "shift": {"kinds": ["small"]},
     "attribution": {"methods": []},
@@ -76,10 +79,11 @@ def test_predictions_have_their_heads_and_a_law(compared, path, kinds):
 
 def test_models_open_by_themselves_and_histories_have_the_likelihood(compared):
     folder = compared / POOL / "baselines/evidential"
-    model, _ = load_model(folder / "1_Compact.h5", role="evidential", size=None, member=1)
+    model, card = load_model(folder / "1_Compact.h5", role="evidential", size=None, member=1)
     assert model.output_shape == (None, 8)
     history = pd.read_csv(folder / "1_history.csv")
     assert {"nll", "val_nll", "loss", "val_loss", "val_MSE_Dev", "val_MSE_Hk"} <= set(history)
+    assert card.loss["penalty"] in (0.001, 0.01)
     # Its penalty is in the loss alone.
     assert (history["val_loss"] > history["val_nll"]).all()
     assert not list((compared / POOL / "baselines/mc_dropout").glob("*_Compact.h5"))
@@ -126,15 +130,20 @@ def test_nothing_is_left(compared):
             {"train_mixed": 2, "predict_mixed": 2},
         ),
         (
-            {"baseline_settings": {"mc_dropout": {"passes": 11, "batch_norm": ["precise"]}}},
+            {
+                "baseline_settings": {
+                    **CONFIG["baseline_settings"],
+                    "mc_dropout": {"passes": 11, "batch_norm": ["precise"]},
+                }
+            },
             {"predict_mc_dropout": 1},
         ),
         (
             {
                 "baseline_settings": {
                     **CONFIG["baseline_settings"],
-                    "evidential": {"penalty": 1},
-                    "beta_nll": {"beta": 0.25},  # which is not listed
+                    "evidential": {"penalty": [1]},
+                    "beta_nll": {"beta": [0.25]},  # which is not listed
                 }
             },
             {"train_evidential": 1, "predict_evidential": 1},

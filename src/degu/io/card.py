@@ -29,6 +29,7 @@ _TYPES: dict[object, Any] = {
     "int | None": int | None,
     "float": int | float,
     "dict[str, str]": dict,
+    "dict[str, float]": dict,
 }
 
 
@@ -46,6 +47,7 @@ class Card:
         dataset_sha256: content hash of the data set it was trained on.
         variant: how a student's batches were augmented and labelled on the fly, such as
             ``random_append``; None for all other models.
+        loss: settings of the loss that validation chose; empty where there was nothing to choose.
         architecture_sha256: hash of the architecture itself, since a name of one's own may come to
             mean another one; filled in when the model is saved.
         versions: of the packages it was trained with.
@@ -61,6 +63,7 @@ class Card:
     seed: int
     dataset_sha256: str
     variant: str | None = None
+    loss: dict[str, float] = field(default_factory=dict)
     architecture_sha256: str = ""
     versions: dict[str, str] = field(default_factory=package_versions)
 

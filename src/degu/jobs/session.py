@@ -36,6 +36,16 @@ class Session:
         self.checkpoint = Checkpoint(checkpoint_path(model), self._take)
         self.tracking = tracking
 
+    def part(self, name: str) -> Session:
+        """One of several trainings, of which one is saved: with a checkpoint and curves of its own.
+
+        Its checkpoint goes when this session saves.
+        """
+        tracking = None if self.tracking is None else Path(self.tracking) / name
+        own = Session(self._model, self._history, tracking)
+        own.checkpoint = self.checkpoint.phase(name)
+        return own
+
     def save(self, model: keras.Model, history: History, card: Card) -> None:
         """Write both files, the model last, and delete the checkpoint."""
         if not self._taken:

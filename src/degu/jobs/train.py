@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
+
+import keras
 
 from degu.augment import Augmenter, used_settings
 from degu.dataset.copies import Copier
+from degu.errors import DivergedError
 from degu.heads import Heads
 from degu.io.card import Card
 from degu.jobs.fit import Trained, finetune_member, train_dynamic_member, train_member
@@ -69,8 +74,58 @@ def train(member: Member, files: Files, output: Files, params: Params, config: P
     )
     trainer = named(member.kind.trainer)
     with training_session(output["model"], output["history"], config) as session:
-        model, history = trainer(Training(member, lessons, card, files, params, session))
-        session.save(model, history, card)
+        job = Training(member, lessons, card, files, params, session)
+        model, history, chosen = _train_best(trainer, job)
+        session.save(model, history, replace(card, loss=chosen))
+
+
+def candidates(loss: Mapping[str, Any] | None) -> list[dict[str, float]]:
+    """What is to be tried of a loss: each combination of its settings with several values.
+
+    >>> candidates({"beta": [0.5, 1], "uncertainty_weight": 2})
+    [{'beta': 0.5}, {'beta': 1}]
+    """
+    several = {name: values for name, values in (loss or {}).items() if isinstance(values, list)}
+    return [dict(zip(several, values, strict=True)) for values in product(*several.values())]
+
+
+def _train_best(
+    trainer: Callable[[Training], Trained], job: Training
+) -> tuple[keras.Model, dict[str, list[float]], dict[str, float]]:
+    """Train with each candidate of the loss, all from one seed; the one of least validation NLL.
+
+    Likelihoods compare what weights and penalties make incomparable: losses.
+    """
+    tried = candidates(job.params["loss"])
+    if len(tried) == 1:
+        return *trainer(_with_loss(job, tried[0])), tried[0]
+    best, failed = None, None
+    for own in tried:
+        name = ",".join(f"{key}={value:g}" for key, value in own.items())
+        print(f"{name}:", file=sys.stderr, flush=True)
+        try:
+            model, history = trainer(_with_loss(replace(job, session=job.session.part(name)), own))
+        except DivergedError as error:
+            failed = error
+            print(f"{name}: {error}", file=sys.stderr, flush=True)
+            continue
+        nll = min(history["val_nll"])
+        print(f"{name}: validation NLL {nll:.4g}", file=sys.stderr, flush=True)
+        if best is None or nll < best[0]:
+            best = nll, model, history, own
+    if best is None:
+        assert failed is not None
+        raise failed
+    return best[1:]
+
+
+def _with_loss(job: Training, chosen: Mapping[str, float]) -> Training:
+    return replace(job, params=_chosen(job.params, chosen))
+
+
+def _chosen(params: Params, chosen: Mapping[str, float]) -> Params:
+    """A rule's parameters with one value for each setting of the loss."""
+    return {**params, "loss": {**(params["loss"] or {}), **chosen}}
 
 
 def finetune(member: Member, files: Files, output: Files, params: Params, config: Params) -> None:
@@ -94,7 +149,7 @@ def finetune(member: Member, files: Files, output: Files, params: Params, config
             lessons.validation,
             seed=params["seed"],
             copies=lessons.copies,
-            **_fit(session, params, member.kind, card.heads),
+            **_fit(session, _chosen(params, card.loss), member.kind, card.heads),
         )
         session.save(tuned, history, replace(card, seed=params["seed"]))
 
