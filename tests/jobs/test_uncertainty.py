@@ -173,6 +173,18 @@ def test_fidelity_is_to_the_ensemble_of_the_arm(study, scored):
     one(scored[0], role="std_of_mean", target="Hk", metric="Fidelity", bin=None)
 
 
+def test_members_are_scored_as_draws_whatever_their_number(study, scored):
+    """Ferro's fair estimator, by all pairs of members."""
+    _, splits, said = study
+    members, y = said[..., 0], splits["Test"].y[:, 0]
+    n = len(members)
+    pairs = np.abs(members[:, None] - members[None]).sum(axis=(0, 1)) / (2 * n * (n - 1))
+    expected = (np.abs(members - y).mean(axis=0) - pairs).mean()
+    row = one(scored[0], role="ensemble", target="Dev", metric="CRPS_members")
+    assert row["value"] == pytest.approx(expected, rel=1e-5)
+    assert row["lower"] < row["value"] < row["upper"]
+
+
 def test_stds_below_the_floor_are_counted(scored):
     for target, count in (("Dev", 3), ("Hk", 0)):
         own = {"role": "student", "member": 2, "target": target, "metric": "Floored"}

@@ -333,6 +333,13 @@ def fidelity(
     )
 
 
+def of_members(members: np.ndarray, y: np.ndarray, resamples: Resamples) -> Score:
+    """CRPS of an ensemble's members (M, N) as draws from a law: no Gaussian, and no noise of y."""
+    values = scores.ensemble_crps(members, y)
+    draws = resamples.means(values)
+    return Score("CRPS_members", float(values.mean()), variance="epistemic", draws=draws)
+
+
 def quarters(known: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Quarter (N,), from 0, of values by the quartiles of known ones."""
     edges = np.quantile(known, np.arange(1, BINS) / BINS)

@@ -6,6 +6,7 @@ of this sequence.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol, Self
@@ -70,7 +71,7 @@ def floored(std: np.ndarray, floor: float = STD_FLOOR) -> tuple[np.ndarray, int]
     return np.maximum(std, floor), int(np.count_nonzero(std < floor))
 
 
-class _Law:
+class _Law(ABC):
     """What the laws have in common: their parameters are arrays whose last axis is N."""
 
     def __post_init__(self) -> None:
@@ -96,8 +97,8 @@ class _Law:
         lower, upper = central(level)
         return self.quantile(lower), self.quantile(upper)
 
-    def quantile(self, p: float) -> np.ndarray:
-        raise NotImplementedError
+    @abstractmethod
+    def quantile(self, p: float) -> np.ndarray: ...
 
     def _values(self, y: np.ndarray) -> np.ndarray:
         """Measurements as float64; NumPy would broadcast those of another shape without a word."""
@@ -117,9 +118,9 @@ def central(level: float) -> tuple[float, float]:
 class _LocationScale(_Law):
     """Laws that SciPy has as a location and a scale."""
 
+    @abstractmethod
     def _parameters(self) -> tuple[Any, dict[str, np.ndarray]]:
         """SciPy's distribution and its parameters."""
-        raise NotImplementedError
 
     def log_density(self, y: np.ndarray) -> np.ndarray:
         law, parameters = self._parameters()

@@ -114,6 +114,9 @@ def score_uncertainty(
         for model in models:
             add(_of_model(model, target, measured, resamples), model.identity, target)
         if arm is not None:
+            members = [p["Test"][:, models[0].heads.column(target)] for p in models[0].predictions]
+            drawn_from = evidence.of_members(np.stack(members), measured["Test"], resamples)
+            add(iter([drawn_from]), models[0].identity, target)
             for identity, found in _fidelity(models, files, arm, target, resamples):
                 add(found, identity, target)
     return (
