@@ -10,6 +10,7 @@ rule aggregate_ensemble:
         std_train=FILES.ensemble_std(ARMS, "Train"),
         std_val=FILES.ensemble_std(ARMS, "Val"),
         std_test=FILES.ensemble_std(ARMS, "Test"),
+        **inputs.ensemble_aleatoric(STUDY),
     log:
         FILES.log("aggregate_ensemble", FILES.arm_job(ARMS)),
     benchmark:
@@ -75,6 +76,7 @@ rule distillation_data:
         std_train=FILES.ensemble_std(ARMS, "Train"),
         std_val=FILES.ensemble_std(ARMS, "Val"),
         std_test=FILES.ensemble_std(ARMS, "Test"),
+        **inputs.ensemble_aleatoric(STUDY),
     output:
         distillation=FILES.distillation(ARMS),
     log:

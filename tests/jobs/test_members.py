@@ -199,7 +199,8 @@ def test_a_dynamic_student_is_a_plain_model_that_its_seed_and_variant_decide(
     ("targets", "kinds", "words"),
     [
         (("Dev", "Hk"), ("mean",), "not Dev, Hk; choose"),
-        (("Dev", "Hk"), ("mean", "aleatoric", "std"), "not Dev, Hk, Dev-aleatoric"),
+        (("Dev", "Hk"), ("mean", "nu", "std"), "not Dev, Hk, Dev-nu"),
+        (("Dev", "Hk"), ("mean", "aleatoric", "std"), r"Labels are of shape \(4,\)"),
         (("Dev",), ("mean", "std"), r"shape \(4,\) .* the student tiny are of shape \(2,\)"),
     ],
 )

@@ -284,7 +284,7 @@ def _read_split(
     wrong_in: dict[str, Callable[[np.ndarray], np.ndarray]] = {
         "y": lambda values: ~np.isfinite(values),
         "y_std": lambda values: np.isinf(values) | (values < 0),
-        "y_replicates": lambda values: (values != np.rint(values)) | (values < 0) | (values > _MOST),
+        "y_replicates": lambda values: ~(np.isin(values, np.arange(_MOST + 1))),
     }
     for field, is_wrong in wrong_in.items():
         if field not in keys:
