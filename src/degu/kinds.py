@@ -55,8 +55,8 @@ class Kind:
         settings: what else the training goes by, from the config and the member's wildcards, so
             that other settings make nothing again.
         losses: ``module:function`` from heads and :attr:`loss_settings` to the loss of training and
-            the one of validation, a negative log likelihood that early stopping goes by, or to
-            None: squared errors. None gives these always.
+            the one of validation, which early stopping goes by: a negative log likelihood, named
+            ``nll``. Or to None: squared errors, as None in its place always gives.
         loss_settings: what the loss goes by, from the config.
         borrows: name of another kind whose models it predicts with, those of the same number; it
             trains none.

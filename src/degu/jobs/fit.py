@@ -145,7 +145,7 @@ def fit_member(
         settings: a section of the config, such as ``training`` or ``student_training``.
         uncertainty_weight: of epistemic heads, where that of others is 1.
         losses: of training and of validation, where it is not squared errors: early stopping and
-            learning rate go by the second, in the history as ``nll``.
+            learning rate go by the second, in the history by its name.
         labels: names of the columns of y, by default those of all heads, or with ``losses`` of the
             means.
         augment, copies, checkpoint, tracking: see :func:`degu.training.fit.standard_train_fun`.
@@ -163,8 +163,8 @@ def fit_member(
     metrics, monitor = head_errors(heads, labels), None
     if losses is not None:
         loss, likelihood = losses
-        metrics.append(keras.metrics.MeanMetricWrapper(likelihood.call, name="nll"))
-        monitor = "val_nll"
+        metrics.append(keras.metrics.MeanMetricWrapper(likelihood.call, name=likelihood.name))
+        monitor = f"val_{likelihood.name}"
     history = standard_train_fun(
         model,
         *train,

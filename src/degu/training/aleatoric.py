@@ -25,6 +25,7 @@ import numpy as np
 from keras import ops
 
 from degu.heads import Heads, Measured
+from degu.training.history import OF_REPLICATES
 from degu.training.likelihood import OfHeads
 from degu.uncertainty import LOG_VARIANCES
 
@@ -99,5 +100,6 @@ def losses(heads: Heads, settings: Mapping[str, Any]) -> tuple[Any, Any] | None:
             "degu.training.aleatoric:of_replicates",
             {"unreplicated": lacking},
             labels=Measured(heads.targets, Measured.known),
+            name=OF_REPLICATES,
         )
     return loss, loss
