@@ -108,7 +108,7 @@ def test_summaries_and_figures_are_made(noisy):
     folder = noisy / POOL / "attribution/n2-std"
     assert (folder / "avg_top12_Dev-aleatoric_saliency.npy").is_file()
     figures = noisy / "results/noisy/figures"
-    for name in ("performance", "shift/standard_1_n2", "uncertainty/standard_1_n2"):
+    for name in ("performance", "shift/standard_1_n2", "uncertainty_coverage/standard_1_n2"):
         assert (figures / f"{name}.png").is_file()
 
 
