@@ -6,11 +6,11 @@ rule aggregate_ensemble:
         dataset=FILES.dataset,
         predictions=inputs.teacher_files(STUDY, FILES.predictions),
     output:
+        **inputs.ensemble_aleatoric(STUDY),
         mean_train=FILES.ensemble_mean(ARMS),
         std_train=FILES.ensemble_std(ARMS, "Train"),
         std_val=FILES.ensemble_std(ARMS, "Val"),
         std_test=FILES.ensemble_std(ARMS, "Test"),
-        **inputs.ensemble_aleatoric(STUDY),
     log:
         FILES.log("aggregate_ensemble", FILES.arm_job(ARMS)),
     benchmark:
@@ -69,6 +69,7 @@ rule score_fidelity:
 
 rule distillation_data:
     input:
+        **inputs.ensemble_aleatoric(STUDY),
         dataset=FILES.dataset,
         subset=FILES.subset(ARMS),
         subset_sequences=inputs.subset_sequences(STUDY),
@@ -76,7 +77,6 @@ rule distillation_data:
         std_train=FILES.ensemble_std(ARMS, "Train"),
         std_val=FILES.ensemble_std(ARMS, "Val"),
         std_test=FILES.ensemble_std(ARMS, "Test"),
-        **inputs.ensemble_aleatoric(STUDY),
     output:
         distillation=FILES.distillation(ARMS),
     log:
