@@ -6,6 +6,7 @@ rule aggregate_ensemble:
         dataset=FILES.dataset,
         predictions=inputs.teacher_files(STUDY, FILES.predictions),
     output:
+        **inputs.ensemble_aleatoric(STUDY),
         mean_train=FILES.ensemble_mean(ARMS),
         std_train=FILES.ensemble_std(ARMS, "Train"),
         std_val=FILES.ensemble_std(ARMS, "Val"),
@@ -68,6 +69,7 @@ rule score_fidelity:
 
 rule distillation_data:
     input:
+        **inputs.ensemble_aleatoric(STUDY),
         dataset=FILES.dataset,
         subset=FILES.subset(ARMS),
         subset_sequences=inputs.subset_sequences(STUDY),

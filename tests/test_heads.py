@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from degu.errors import InputError
-from degu.heads import Heads
+from degu.heads import Heads, Measured
 
 TWO = ("Dev", "Hk")
 
@@ -78,3 +78,32 @@ def test_a_head_that_is_not_there_is_named():
 def test_json_round_trip(targets, kinds):
     heads = Heads(tuple(targets), kinds)
     assert Heads.from_json(heads.to_json()) == heads
+
+
+def test_an_ensemble_with_aleatoric_heads_and_its_students():
+    members = Heads(TWO, ("mean", "aleatoric"))
+    student = Heads.student(TWO, "std", aleatoric=True)
+    assert student.kinds == ("mean", "aleatoric", "std")
+    assert student == members.with_epistemic("std")
+    assert student.of_members == members == members.of_members
+    assert student.indices(("mean", "std")) == [0, 1, 4, 5]
+    with pytest.raises(InputError, match="no head Dev-logvar"):
+        student.indices(("logvar",))
+
+
+def test_columns_of_measurements_are_no_heads():
+    labels = Measured(TWO, Measured.known)
+    assert labels.columns == (
+        "Dev",
+        "Hk",
+        "Dev-variance",
+        "Hk-variance",
+        "Dev-freedom",
+        "Hk-freedom",
+    )
+    assert labels.column("Hk", "freedom") == 5
+    with pytest.raises(InputError, match="subset"):
+        Heads(TWO, Measured.known)
+    with pytest.raises(InputError, match="subset"):
+        Measured(TWO, ("mean", "std"))
+    assert Measured(TWO) != Heads(TWO)

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from degu.uncertainty import (
+    LOG_VARIANCES,
     VARIANCE_FLOOR,
+    ensemble_aleatoric,
     ensemble_mean,
     logvar_to_std,
     std_of_mean,
@@ -104,3 +106,13 @@ def test_the_guess_from_means_that_are_often_equal_is_finite():
     std = np.where(mean == 0, 2.0, 5.0)
     guess = std_of_mean(mean, std, np.array([[-1.0], [0.0], [1.0], [7.0]]))
     np.testing.assert_allclose(guess[:, 0], [2, 2, 5, 5])
+
+
+def test_the_aleatoric_variance_of_an_ensemble_is_the_mean_one():
+    variances = np.array([[[0.5, 1e-4]], [[1.5, 3e-4]]])
+    got = ensemble_aleatoric(np.log(variances).astype(np.float32))
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(got, np.log([[1.0, 2e-4]]), rtol=1e-5, atol=1e-7)
+    # Not beyond what losses look at, either.
+    edges = ensemble_aleatoric(np.full((2, 1, 1), 900.0))
+    np.testing.assert_allclose(edges, LOG_VARIANCES[1], rtol=1e-6)

@@ -38,7 +38,8 @@ class Kind:
         choices: values of the last two; a model for each.
         fixed: likewise, of what stands in no path.
         arms: which of a study's arms have it; those of all pools by default.
-        heads: kinds of its output columns without the epistemic one (:class:`degu.heads.Heads`).
+        heads: kinds of its output columns (:class:`degu.heads.Heads`) without the epistemic one,
+            and without the aleatoric one that the config asks for.
         maps_folder: where its attribution maps lie; None if it has none.
         training, finetuning: sections of the config.
         phases: by augmentation of the arm, how its training goes; arms with another one have none.
@@ -54,8 +55,8 @@ class Kind:
         settings: what else the training goes by, from the config and the member's wildcards, so
             that other settings make nothing again.
         losses: ``module:function`` from heads and :attr:`loss_settings` to the loss of training and
-            the one of validation, a negative log likelihood that early stopping goes by. None:
-            squared errors.
+            the one of validation, which early stopping goes by: a negative log likelihood, named
+            ``nll``. Or to None: squared errors, as None in its place always gives.
         loss_settings: what the loss goes by, from the config; of those with several values, each
             model is trained with every one, and the one of least validation NLL is kept.
         borrows: name of another kind whose models it predicts with, those of the same number; it
@@ -152,6 +153,12 @@ def named(reference: str) -> Callable[..., Any]:
     """The function that ``module:function`` names."""
     module, _, function = reference.partition(":")
     return getattr(import_module(module), function)
+
+
+def aleatoric(config: Config) -> dict[str, str]:
+    """Of :attr:`Kind.fixed`: how the aleatoric heads of teachers, and of who learns from them, are
+    learned; nothing without such heads, so that these change no job's parameters."""
+    return {} if config["aleatoric"] == "none" else {"aleatoric": config["aleatoric"]}
 
 
 def replicates(config: Config, size: int) -> int:

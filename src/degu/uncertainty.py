@@ -1,4 +1,4 @@
-"""Epistemic uncertainty of an ensemble: spread over its members.
+"""Uncertainty of an ensemble: epistemic, the spread over its members, and aleatoric.
 
 The published standard deviation is the population one (ddof 0). For n members it is smaller than
 the unbiased estimate by √((n−1)/n), 29% at n = 2 and 2% at n = 25, so ensembles of different
@@ -13,6 +13,30 @@ VARIANCE_FLOOR = 1e-6
 """Smallest variance whose logarithm is taken, in squared units of the target. Members that agree
 exactly give log(1e-6) ≈ −13.8 instead of −inf, a standard deviation of 0.001: far below the noise
 of any assay on a log2 scale."""
+
+LOG_VARIANCES = (float(np.log(VARIANCE_FLOOR)), -float(np.log(VARIANCE_FLOOR)))
+"""Least and largest logarithm of an aleatoric variance; stds from 0.001 to 1,000 units of the
+target. Beyond them losses and laws take the nearest, so that gradients stay finite."""
+
+
+def aleatoric_variance(aleatoric: np.ndarray) -> np.ndarray:
+    """Variance of a measurement that an aleatoric head predicts the logarithm of, float64."""
+    return np.exp(np.clip(np.asarray(aleatoric, np.float64), *LOG_VARIANCES))
+
+
+def ensemble_aleatoric(aleatoric: np.ndarray) -> np.ndarray:
+    """Logarithm of the mean over members of their aleatoric variances.
+
+    That is the aleatoric part of the variance of a mixture of the members' laws, by the law of
+    total variance (Lakshminarayanan et al., NeurIPS 2017).
+
+    Args:
+        aleatoric: (M, N, T...) natural logarithms of variances, member first.
+
+    Returns:
+        (N, T...) float32, likewise.
+    """
+    return np.log(aleatoric_variance(aleatoric).mean(axis=0)).astype(np.float32)
 
 
 def ensemble_mean(predictions: np.ndarray) -> np.ndarray:

@@ -104,3 +104,26 @@ def test_what_is_expected_of_all_is_checked(arm):
     gather(arm.teachers, arm.sequences, architecture="deepstarr")
     with pytest.raises(InputError, match="has architecture 'deepstarr', where 'mine'"):
         gather(arm.teachers, arm.sequences, architecture="mine")
+
+
+class AleatoricArm(MadeArm):
+    """Whose ensemble and students have aleatoric heads."""
+
+    @staticmethod
+    def kinds(role):
+        return ("mean", "aleatoric") if role == "teacher" else ("mean", "aleatoric", role)
+
+
+def test_aleatoric_heads_have_maps_too(tmp_path):
+    arm = AleatoricArm(tmp_path)
+    groups = gather(arm.teachers + arm.students, arm.sequences)
+    assert {key: (g.name, g.role, g.kinds) for key, g in groups.items()} == {
+        None: ("teachers", "teacher", ("mean", "aleatoric")),
+        "std": ("students-std", "student", ("mean", "aleatoric", "std")),
+        "logvar": ("students-logvar", "student", ("mean", "aleatoric", "logvar")),
+    }
+    stack = groups["std"].read("Hk", "aleatoric", "shap", arm.sequences)
+    np.testing.assert_array_equal(stack.maps, arm.arrays("std", "shap", "Hk", "aleatoric"))
+    arm.write_one(("std", 2, "shap"), kinds=("mean", "std"))
+    with pytest.raises(InputError, match=r"2_shap\.h5 has heads"):
+        gather(arm.students, arm.sequences)

@@ -13,7 +13,7 @@ from degu.io.files import write_npy
 from degu.io.hdf5 import open_hdf5
 
 TARGETS = ("Dev", "Hk")
-ALL_FIELDS = ("x", "y", "y_std", "id", "motif_mask")
+ALL_FIELDS = ("x", "y", "y_std", "y_replicates", "id", "motif_mask")
 LENGTH = 12
 
 
@@ -25,6 +25,7 @@ def make_split(name: str, n: int) -> Split:
         x=x,
         y=rng.normal(size=(n, 2)).astype(np.float32),
         y_std=rng.random((n, 2)).astype(np.float32),
+        y_replicates=rng.integers(4, size=(n, 2), dtype=np.uint16),
         id=np.array([f"{name}-é{i}" for i in range(n)]),
         motif_mask=rng.integers(2, size=(n, LENGTH, 2), dtype=np.uint8),
     )
@@ -63,7 +64,7 @@ def test_the_file_as_plain_h5py_sees_it(tmp_path, splits):
     write(tmp_path / "d.h5", splits)
     with h5py.File(tmp_path / "d.h5") as file:
         assert sorted(file) == ["Test", "Train", "Val"]
-        assert sorted(file["Train"]) == ["X", "id", "motif_mask", "y", "y_std"]
+        assert sorted(file["Train"]) == ["X", "id", "motif_mask", "y", "y_replicates", "y_std"]
         assert file["Train/X"].dtype == np.uint8
         assert file["Train/y"].dtype == np.float32
         assert all(array.compression == "gzip" for array in file["Train"].values())
@@ -86,7 +87,7 @@ def test_optional_fields_may_be_absent(tmp_path, splits):
     bare = {name: Split(split.x, split.y) for name, split in splits.items()}
     write(tmp_path / "d.h5", bare)
     again = read_split(tmp_path / "d.h5", "Test", fields=ALL_FIELDS)
-    assert again.y_std is again.id is again.motif_mask is None
+    assert again.y_std is again.y_replicates is again.id is again.motif_mask is None
 
 
 def test_numbers_are_stored_in_the_types_of_the_format(tmp_path, splits):
@@ -94,6 +95,7 @@ def test_numbers_are_stored_in_the_types_of_the_format(tmp_path, splits):
         splits["Train"],
         y=splits["Train"].y.astype(np.float64),
         y_std=splits["Train"].y_std.tolist(),
+        y_replicates=splits["Train"].y_replicates.astype(float),
         id=splits["Train"].id.tolist(),
         motif_mask=splits["Train"].motif_mask.astype(bool),
     )
@@ -102,6 +104,7 @@ def test_numbers_are_stored_in_the_types_of_the_format(tmp_path, splits):
     again = read_split(tmp_path / "e.h5", "Train", fields=ALL_FIELDS)
     assert again.y.dtype == again.y_std.dtype == np.float32
     assert again.motif_mask.dtype == np.uint8
+    assert again.y_replicates.dtype == np.uint16
 
 
 def test_a_missing_replicate_std_is_no_error(tmp_path, splits):
@@ -191,6 +194,10 @@ REFUSALS = {
     "stds of another shape": (
         lambda s: {"Train": replace(s["Train"], y_std=s["Train"].y_std[:, :1])},
         r"Train holds y_std of shape \(20, 1\), where \(20, 2\)",
+    ),
+    "counts of another shape": (
+        lambda s: {"Val": replace(s["Val"], y_replicates=s["Val"].y_replicates[:-1])},
+        r"Val holds y_replicates of shape \(4, 2\), where \(5, 2\)",
     ),
     "one id too many": (
         lambda s: {"Val": replace(s["Val"], id=np.append(s["Val"].id, "x"))},

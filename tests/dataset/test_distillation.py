@@ -17,6 +17,8 @@ from degu.dataset.distillation import (
     write_subset_sequences,
 )
 from degu.errors import InputError
+from degu.heads import Heads
+from degu.uncertainty import std_to_logvar
 
 SIZES = {"Train": 60, "Val": 20, "Test": 25}
 ROWS = np.array([0, 3, 4, 17, 40, 59])
@@ -166,6 +168,36 @@ def test_targets_of_both_kinds_of_student(study):
         read_distillation(path, "Train", "variance")
     with pytest.raises(InputError, match="made for another data set"):
         read_distillation(path, "Train", "std", "0" * 64)
+
+
+@pytest.mark.parametrize("uncertainty", ["std", "logvar"])
+def test_an_aleatoric_variance_lies_between_mean_and_std(study, uncertainty):
+    aggregates = study.aggregates(np.arange(60))
+    rng = np.random.default_rng(9)
+    aleatoric = {
+        name: rng.normal(size=std.shape).astype(np.float32)
+        for name, std in aggregates["std"].items()
+    }
+    path = study.distill(**aggregates, aleatoric=aleatoric)
+    with h5py.File(path) as file:
+        stored = Heads.from_json(file.attrs["heads"])
+    assert stored == Heads.student(("Dev", "Hk"), "std", aleatoric=True)
+    for name, split in study.splits.items():
+        _, y, heads = read_distillation(path, name, uncertainty)
+        assert heads.kinds == ("mean", "aleatoric", uncertainty)
+        mean = aggregates["mean_train"] if name == "Train" else split.y
+        np.testing.assert_array_equal(y[:, heads.slice("mean")], mean)
+        np.testing.assert_array_equal(y[:, heads.slice("aleatoric")], aleatoric[name])
+        std = aggregates["std"][name]
+        expected = std if uncertainty == "std" else std_to_logvar(std)
+        np.testing.assert_array_equal(y[:, heads.slice(uncertainty)], expected)
+
+
+def test_an_aleatoric_variance_of_another_shape_is_refused(study):
+    aggregates = study.aggregates(np.arange(60))
+    aleatoric = {**aggregates["std"], "Val": aggregates["std"]["Val"][:5]}
+    with pytest.raises(InputError, match=r"Val has mean \(20, 2\), aleatoric \(5, 2\) and std"):
+        study.distill(**aggregates, aleatoric=aleatoric)
 
 
 def wrong_mean(aggregates):

@@ -64,7 +64,7 @@ def ingested(path, targets=TARGETS):
         out = Path(directory) / "dataset.h5"
         hdf5.preflight(configured(path), targets)
         hdf5.ingest(configured(path), targets, out, 1)
-        fields = ("x", "y", "y_std", "id", "motif_mask")
+        fields = ("x", "y", "y_std", "y_replicates", "id", "motif_mask")
         return read_info(out), {name: read_split(out, name, fields=fields) for name in SPLITS}
 
 
@@ -193,6 +193,7 @@ def test_a_data_set_of_this_package_reads_back_as_it_was(tmp_path):
             x,
             y,
             y_std=np.float32([[0.5, np.nan], [0, 2]]),
+            y_replicates=np.uint16([[2, 1], [3, 65535]]),
             id=np.array([f"{name}-é", f"{name} 2"]),
             motif_mask=rng.integers(0, 2, (2, 7, 2)).astype(np.uint8),
         )
@@ -200,7 +201,7 @@ def test_a_data_set_of_this_package_reads_back_as_it_was(tmp_path):
     info, read = ingested(tmp_path / "a.h5")
     assert info.sha256 == first.sha256
     for name in SPLITS:
-        for field in ("x", "y", "y_std", "id", "motif_mask"):
+        for field in ("x", "y", "y_std", "y_replicates", "id", "motif_mask"):
             expected = getattr(splits[name], field)
             np.testing.assert_array_equal(getattr(read[name], field), expected)
     said = refusal(tmp_path / "a.h5", ["Hk", "Dev"])
@@ -216,8 +217,11 @@ def test_y_std_turns_with_y(tmp_path):
     with h5py.File(path, "a") as file:
         for name, (_, y) in content.items():
             file[f"y_std_{LOWER[name]}"] = np.abs(y).T
+            file[f"y_replicates_{LOWER[name]}"] = np.rint(np.abs(y)).T
     for name, split in ingested(path)[1].items():
         np.testing.assert_array_equal(split.y_std, np.abs(content[name][1]))
+        np.testing.assert_array_equal(split.y_replicates, np.rint(split.y_std))
+        assert split.y_replicates.dtype == np.uint16
 
 
 def with_ids(path, key, values):
@@ -404,6 +408,8 @@ def test_damaged_chunk(tmp_path):
         ("Test", "y", np.float32(1), "Test/y has shape ()"),
         ("Test", "y", h5py.Empty("f4"), "Test/y has shape ()"),
         ("Test", "y_std", np.zeros((5, 1)), "Test/y_std has shape (5, 1) where (5, 2)"),
+        ("Test", "y_replicates", np.zeros((5, 3)), "Test/y_replicates has shape (5, 3) where (5"),
+        ("Test", "y_replicates", np.full((5, 2), b"2"), "Test/y_replicates is of type |S1"),
         ("Test", "motif_mask", np.zeros((5, 7), "u1"), "Test/motif_mask has shape (5, 7)"),
         ("Train", "X", np.full((6, 7, 4), b"1"), "Train/X is of type |S1"),
         ("Test", "y", np.zeros((5, 2), complex), "Test/y is of type complex128"),
@@ -469,3 +475,15 @@ def test_negative_std_is_refused(tmp_path):
     with h5py.File(path, "a") as file:
         file["Val/y_std"] = -np.ones((4, 2))
     assert "Val/y_std has -1.0 in row 1 for the target Dev" in refusal(path, early=False)
+
+
+@pytest.mark.parametrize("count", [-1, 2.5, np.nan, np.inf, 65536])
+def test_what_counts_no_replicates_is_refused(tmp_path, count):
+    path = stored(tmp_path / "a.h5", random_content())
+    counts = np.full((4, 2), 3.0)
+    counts[2, 1] = count
+    with h5py.File(path, "a") as file:
+        file["Val/y_replicates"] = counts
+    said = refusal(path, early=False)
+    assert f"Val/y_replicates has {count}" in said
+    assert "in row 3 for the target Hk, which is no number of replicates from 0 to 65535" in said

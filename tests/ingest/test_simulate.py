@@ -262,11 +262,13 @@ def test_the_file(tmp_path):
     assert info.sizes == {"Train": 300, "Val": 40, "Test": 50}
     assert info.length == 249
     for name, n in info.sizes.items():
-        split = read_split(path, name, fields=("x", "y", "y_std", "id", "motif_mask"))
+        fields = ("x", "y", "y_std", "y_replicates", "id", "motif_mask")
+        split = read_split(path, name, fields=fields)
         truth = simulate(n, seed=derive_seed(5, "simulate", split=name))
         np.testing.assert_array_equal(split.x, truth.x)
         np.testing.assert_allclose(split.y, truth.replicates.mean(axis=0), rtol=1e-6, atol=1e-6)
         np.testing.assert_allclose(split.y_std, truth.replicates.std(axis=0, ddof=1), rtol=1e-5)
+        np.testing.assert_array_equal(split.y_replicates, np.full((n, 2), 3))
         assert split.id[0] == f"{name.lower()}_000001"
         assert len(set(split.id)) == n
         if name == "Test":
@@ -299,7 +301,8 @@ def test_some_of_the_targets(tmp_path):
 
 def test_a_single_replicate_has_no_std(tmp_path):
     ingest(DATA | {"replicates": 1}, ["Dev"], tmp_path / "d.h5", 5)
-    assert read_split(tmp_path / "d.h5", "Train", fields=("x", "y", "y_std")).y_std is None
+    split = read_split(tmp_path / "d.h5", "Train", fields=("x", "y", "y_std", "y_replicates"))
+    assert split.y_std is split.y_replicates is None
 
 
 def test_the_seed_and_nothing_else_decides(tmp_path):

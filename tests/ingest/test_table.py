@@ -75,7 +75,7 @@ def assert_is_rows(splits):
     np.testing.assert_array_equal(splits["Train"].y, np.float32([[1.5, -2], [0.25, 0.03]]))
     np.testing.assert_array_equal(splits["Test"].y, np.float32([[2, 0.5]]))
     assert list(splits["Train"].id) == ["a", "b"]
-    assert all(splits[name].y_std is None for name in SPLITS)
+    assert all(splits[name].y_std is splits[name].y_replicates is None for name in SPLITS)
 
 
 @pytest.mark.parametrize(
@@ -250,6 +250,8 @@ def test_replicates_give_mean_and_std(replicates):
         assert (splits[split].y[:, 0] == 5).all()
         assert np.isnan(splits[split].y_std[:, 0]).all()
         assert splits[split].y_std.dtype == np.float32
+        counts = [[0, len(values)] for values in present]
+        np.testing.assert_array_equal(splits[split].y_replicates, counts)
 
 
 def test_replicates_replace_a_column_of_the_targets_name(tmp_path):

@@ -26,15 +26,16 @@ TARGETS = ("Dev", "Hk")
 PARAMS = {"seed": 5, "settings": {"passes": 40}}
 
 
-def network():
+def network(outputs=2):
     inputs = keras.Input((12, 4))
     x = layers.Dropout(0.5)(layers.Flatten()(inputs))
     x = layers.BatchNormalization()(layers.Dense(6)(x))
-    return keras.Model(inputs, layers.Dense(2)(x))
+    return keras.Model(inputs, layers.Dense(outputs)(x))
 
 
-def member(variant="precise", ix=1):
-    return Member(kind_of("mc_dropout"), "standard", 1.0, ix, variant=variant)
+def member(variant="precise", ix=1, aleatoric=None):
+    kind = kind_of("mc_dropout")
+    return Member(kind, "standard", 1.0, ix, variant=variant, aleatoric=aleatoric)
 
 
 @pytest.fixture
@@ -115,3 +116,33 @@ def test_a_model_of_another_teacher_is_refused(files, tmp_path):
     _, given = files
     with pytest.raises(InputError, match="has member 1, where 2 is needed"):
         predict_members([member(ix=2)], given, [str(tmp_path / "p.h5")], "own", PARAMS)
+
+
+@pytest.mark.parametrize("variant", ["precise", "moving"])
+def test_of_a_teacher_with_aleatoric_heads_the_means_are_passed(files, tmp_path, variant):
+    _, given = files
+    own = member(variant, aleatoric="learned")
+    assert own.heads(TARGETS) == Heads(TARGETS, ("mean", "std"))
+    assert own.owner.heads(TARGETS) == Heads(TARGETS, ("mean", "aleatoric"))
+    plain = keras.models.load_model(given["models"][0])
+    both = new_member(network(4), 1)
+    noise = np.random.default_rng(0).normal(size=(6, 2))
+    *weights, kernel, bias = plain.get_weights()
+    before = both.get_weights()
+    weights = [*weights, np.hstack([kernel, noise]), np.append(bias, [3, 4])]
+    both.set_weights([w if w.shape == b.shape else b for w, b in zip(weights, before, strict=True)])
+    card = Card(
+        **own.owner.card_fields,
+        heads=own.owner.heads(TARGETS),
+        architecture="own",
+        seed=1,
+        dataset_sha256=read_info(given["dataset"]).sha256,
+    )
+    path = str(tmp_path / "1_Both.h5")
+    save_model(both, path, card)
+    outputs = str(tmp_path / "plain.h5"), str(tmp_path / "both.h5")
+    predict_members([member(variant)], given, outputs[:1], "own", PARAMS)
+    predict_members([own], {**given, "models": [path]}, outputs[1:], "own", PARAMS)
+    expected, got = (read_predictions(output)[0]["Test"] for output in outputs)
+    assert got.shape == (11, 4)
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)

@@ -10,9 +10,9 @@ from degu.dataset.copies import Copier, read_labels
 from degu.errors import InputError
 from degu.heads import Heads
 from degu.io.card import Card
-from degu.io.files import write_npy
+from degu.io.files import read_npy, write_npy
 from degu.io.predictions import write_predictions
-from degu.jobs.ensemble import fidelity_rows, label_copies
+from degu.jobs.ensemble import aggregate, fidelity_rows, label_copies
 from degu.jobs.lessons import lessons_of
 from degu.jobs.predict import predict_copies
 from degu.models.files import save_model
@@ -149,3 +149,54 @@ def test_fidelity_has_its_references(study, tmp_path):
     assert set(rows["head"]) == {"std"}
     assert set(rows["size"]) == {3}
     assert rows[rows["role"] == "student"]["uncertainty"].eq("logvar").all()
+
+
+@pytest.mark.parametrize("aleatoric", [False, True])
+def test_an_ensemble_is_the_mean_the_spread_and_the_mean_variance_of_its_members(
+    study, tmp_path, aleatoric
+):
+    _, _, files, _, sha256 = study
+    rng = np.random.default_rng(2)
+    heads = Heads(("Dev", "Hk"), ("mean", "aleatoric") if aleatoric else ("mean",))
+    sizes = {"Train": N, "Val": 9, "Test": N_TEST, "Copies": N}
+    said = {name: rng.normal(size=(3, n, len(heads))) for name, n in sizes.items()}
+    said["Copies"] = rng.normal(size=(3, N, 2, len(heads)))
+    paths = {name: [tmp_path / f"{name}_{ix}.h5" for ix in (1, 2, 3)] for name in ("own", "copies")}
+    for ix in (1, 2, 3):
+        card = Card(
+            **Member(TEACHER, "standard", 0.5, ix).card_fields,
+            heads=heads,
+            architecture="linear:build",
+            seed=1,
+            dataset_sha256=sha256,
+        )
+        own = {name: values[ix - 1] for name, values in said.items()}
+        copies = {"Copies": own.pop("Copies")}
+        write_predictions(paths["own"][ix - 1], own, card)
+        write_predictions(paths["copies"][ix - 1], copies, card)
+    names = [f"{q}_{s}" for q in ("std", "aleatoric") for s in ("train", "val", "test")]
+    output = {name: tmp_path / f"{name}.npy" for name in ("mean_train", *names)}
+    aggregate(ARM, {**files, "predictions": paths["own"]}, output)
+    mean = read_npy(output["mean_train"], content="mean of Train")
+    np.testing.assert_allclose(mean, said["Train"][..., :2].mean(0), rtol=1e-4, atol=1e-6)
+    for name in ("Train", "Val", "Test"):
+        std = read_npy(output[f"std_{name.lower()}"], content=f"std of {name}", **ARM)
+        np.testing.assert_allclose(std, said[name][..., :2].std(0), rtol=1e-4, atol=1e-6)
+        path = output[f"aleatoric_{name.lower()}"]
+        assert path.exists() == aleatoric
+        if aleatoric:
+            expected = np.log(np.exp(said[name][..., 2:]).mean(0))
+            got = read_npy(path, content=f"aleatoric of {name}", **ARM)
+            np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
+
+    labels = tmp_path / "labels.h5"
+    label_copies(ARM, {**files, "predictions": paths["copies"]}, labels, COPIES)
+    y, read = read_labels(labels, uncertainty="logvar", **ARM)
+    assert read == Heads.student(("Dev", "Hk"), "logvar", aleatoric)
+    means = said["Copies"][..., :2]
+    np.testing.assert_allclose(y[..., read.slice("mean")], means.mean(0), atol=1e-3)
+    expected = 2 * np.log(means.std(0))
+    np.testing.assert_allclose(y[..., read.slice("logvar")], expected, atol=2e-2)
+    if aleatoric:
+        expected = np.log(np.exp(said["Copies"][..., 2:]).mean(0))
+        np.testing.assert_allclose(y[..., read.slice("aleatoric")], expected, atol=1e-3)

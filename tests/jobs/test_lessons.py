@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from conftest import write_small_dataset
 
-from degu.dataset import read_info
+from degu.dataset import Split, read_info, write_dataset
 from degu.dataset.copies import Copier, write_labels
 from degu.dataset.distillation import write_distillation, write_subset_sequences
 from degu.errors import InputError
-from degu.heads import Heads
+from degu.heads import Heads, Measured
 from degu.io.card import Card
 from degu.io.files import write_npy
 from degu.io.predictions import write_predictions
@@ -28,8 +28,7 @@ def splits(tmp_path):
     return write_small_dataset(tmp_path / "dataset.h5", sizes=(N_TRAIN, N_VAL, N_TEST))
 
 
-@pytest.fixture
-def files(tmp_path, splits):
+def ensemble_files(tmp_path, aleatoric=False):
     """The files of an ensemble of two on half of the training set, and its numbers."""
     rng = np.random.default_rng(0)
     dataset = tmp_path / "dataset.h5"
@@ -52,6 +51,7 @@ def files(tmp_path, splits):
         rows=rows,
         mean_train=mean,
         std=std,
+        aleatoric={name: -values for name, values in std.items()} if aleatoric else None,
         subset_sequences=tmp_path / "half.h5",
         **arm,
     )
@@ -64,6 +64,11 @@ def files(tmp_path, splits):
         "std_test": tmp_path / "std_test.npy",
     }
     return paths, rows, mean, std
+
+
+@pytest.fixture
+def files(tmp_path, splits):
+    return ensemble_files(tmp_path)
 
 
 def test_a_teacher_learns_its_subset_and_stops_by_the_validation_set(files, splits):
@@ -151,3 +156,105 @@ def test_a_student_of_the_mean_learns_the_mean_alone(files, splits, tmp_path):
     truth, kinds = truth_of(member, paths)
     assert kinds == ("mean",)
     np.testing.assert_array_equal(truth, splits["Test"].y)
+
+
+@pytest.mark.parametrize("uncertainty", ["std", "logvar", None])
+def test_who_learns_from_an_ensemble_with_aleatoric_heads(splits, tmp_path, uncertainty):
+    """A student all that its ensemble says; a student of the mean, the mean alone."""
+    paths, _, mean, std = ensemble_files(tmp_path, aleatoric=True)
+    kind = STUDENT if uncertainty else kind_of("mean_student")
+    learned = "replicates" if uncertainty else None
+    member = Member(kind, "standard", 0.5, 1, 2, uncertainty, aleatoric=learned)
+    copier = Copier(1, copies=2)
+    y = np.random.default_rng(3).random((3, len(mean), 2, 2)).astype(np.float32)
+    write_labels(
+        tmp_path / "copies.h5",
+        *y,
+        heads=Heads.student(("Dev", "Hk"), "std", aleatoric=True),
+        copier=copier,
+        dataset_sha256=read_info(paths["dataset"]).sha256,
+        **member.arm,
+    )
+    lessons = lessons_of(member, {**paths, "copies": tmp_path / "copies.h5"}, copier.settings)
+    heads = lessons.heads
+    assert heads == lessons.labels == member.heads(("Dev", "Hk"))
+    train, validation, copies = lessons.train[1], lessons.validation[1], lessons.copies.y
+    np.testing.assert_array_equal(train[:, heads.slice("mean")], mean)
+    np.testing.assert_array_equal(validation[:, heads.slice("mean")], splits["Val"].y)
+    of_copies = {"mean": y[0], "std": y[1], "aleatoric": y[2]}
+    if uncertainty is None:
+        assert heads.kinds == ("mean",)
+        np.testing.assert_allclose(copies, np.moveaxis(y[0], 1, 0), atol=1e-3)
+        return
+    assert heads.kinds == ("mean", "aleatoric", uncertainty)
+    np.testing.assert_array_equal(train[:, heads.slice("aleatoric")], -std["Train"])
+    np.testing.assert_array_equal(validation[:, heads.slice("aleatoric")], -std["Val"])
+    expected = std["Train"] if uncertainty == "std" else np.log(std["Train"] ** 2)
+    np.testing.assert_allclose(train[:, heads.slice(uncertainty)], expected, rtol=1e-5)
+    for kind in ("mean", "aleatoric"):
+        expected = np.moveaxis(of_copies[kind], 1, 0)
+        np.testing.assert_allclose(copies[..., heads.slice(kind)], expected, atol=1e-3)
+    truth, kinds = truth_of(member, paths)
+    assert kinds == ("mean", uncertainty)
+    assert truth.shape == (N_TEST, 4)
+
+
+def replicated(tmp_path, splits, **changes):
+    """Files of a data set with two and three replicates, and none of row 0 and of Hk."""
+    rng = np.random.default_rng(4)
+    made = {}
+    for name, split in splits.items():
+        y_std = rng.random(split.y.shape).astype(np.float32)
+        counts = rng.integers(2, 4, split.y.shape)
+        counts[0], y_std[0] = 1, np.nan
+        counts[:, 1], y_std[:, 1] = 0, np.nan
+        own = {"y_std": y_std, "y_replicates": counts, **changes}
+        made[name] = Split(split.x, split.y, **own)
+    path = tmp_path / "replicated.h5"
+    write_dataset(path, made, targets=("Dev", "Hk"), source="test")
+    rows = np.arange(0, N_TRAIN, 2)
+    sha256 = read_info(path).sha256
+    write_npy(rows, tmp_path / "own.npy", proportion=0.5, dataset_sha256=sha256)
+    return {"dataset": path, "subset": tmp_path / "own.npy"}, rows, made
+
+
+def test_a_teacher_gets_the_variance_of_the_mean_of_the_replicates(tmp_path, splits, capsys):
+    paths, rows, made = replicated(tmp_path, splits)
+    lessons = lessons_of(Member(TEACHER, "standard", 0.5, 1, aleatoric="replicates"), paths)
+    labels = lessons.labels
+    assert labels == Measured(("Dev", "Hk"), Measured.known)
+    assert lessons.heads == Heads(("Dev", "Hk"), ("mean", "aleatoric"))
+    for (_, y), name, own in ((lessons.train, "Train", rows), (lessons.validation, "Val", ...)):
+        split = made[name]
+        np.testing.assert_array_equal(y[:, labels.slice("mean")], split.y[own])
+        variance = split.y_std[own, 0] ** 2 / split.y_replicates[own, 0]
+        np.testing.assert_allclose(y[:, labels.column("Dev", "variance")], variance, rtol=1e-6)
+        freedom = y[:, labels.column("Dev", "freedom")]
+        np.testing.assert_array_equal(freedom[1:], split.y_replicates[own, 0][1:] - 1)
+        assert freedom[0] == 0
+        assert np.isnan(y[0, labels.column("Dev", "variance")])
+        assert np.isnan(y[:, labels.column("Hk", "variance")]).all()
+        assert (y[:, labels.column("Hk", "freedom")] == 0).all()
+    assert lessons.loss == {"unreplicated": ["Hk"]}
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "no training sequence has two replicates of Hk: " in said
+
+
+def test_a_teacher_that_learns_from_errors_needs_no_replicates(files, splits):
+    paths, rows, _, _ = files
+    lessons = lessons_of(Member(TEACHER, "standard", 0.5, 1, aleatoric="learned"), paths)
+    np.testing.assert_array_equal(lessons.train[1], splits["Train"].y[rows])
+    assert lessons.heads.kinds == ("mean", "aleatoric")
+    assert lessons.labels == Heads(("Dev", "Hk"))
+    assert lessons.loss == {}
+
+
+def test_no_replicates_are_no_lesson(files, splits, tmp_path):
+    member = Member(TEACHER, "standard", 0.5, 1, aleatoric="replicates")
+    with pytest.raises(InputError, match=r"^aleatoric: no training .*`data\.replicates`.* learned"):
+        lessons_of(member, files[0])
+    with pytest.raises(InputError, match=r"^aleatoric: no training sequence of"):
+        lessons_of(member, replicated(tmp_path, splits, y_std=None)[0])
+    with pytest.raises(InputError, match=r"^aleatoric: .* not how many .* \(y_replicates\)"):
+        lessons_of(member, replicated(tmp_path, splits, y_replicates=None)[0])

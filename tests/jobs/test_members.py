@@ -3,18 +3,20 @@
 import keras
 import numpy as np
 import pytest
-from conftest import write_small_dataset
+from conftest import random_one_hot, write_small_dataset
 
 from degu import models
 from degu.errors import DivergedError, InputError
-from degu.heads import Heads
+from degu.heads import Heads, Measured
 from degu.io.card import Card
 from degu.jobs.predict import predict_splits
 from degu.jobs.train import finetune_member, train_dynamic_member, train_member
 from degu.models.draw import new_member
 from degu.models.files import load_model, save_model
 from degu.sweep import Variant
+from degu.training.aleatoric import losses
 from degu.training.batches import predict
+from degu.training.history import lowest_error
 
 # With everything that draws random numbers: initial weights, dropout, order of sequences.
 NETWORK = """
@@ -195,11 +197,36 @@ def test_a_dynamic_student_is_a_plain_model_that_its_seed_and_variant_decide(
     assert not np.array_equal(tuned.get_weights()[0], student.get_weights()[0])
 
 
+def test_a_dynamic_student_learns_the_aleatoric_variance_of_its_ensemble(architecture, splits):
+    blueprint = models.build(f"{architecture}:build", (30, 4), 4)
+    teachers = [new_member(blueprint, seed) for seed in (1, 2)]
+    heads = Heads.student(("Dev", "Hk"), "logvar", aleatoric=True)
+
+    def with_labels(name):
+        x, y = data(splits, name)
+        return x, np.hstack([y, y - 1, y - 2])
+
+    student, history = train_dynamic_member(
+        f"{architecture}:build",
+        heads,
+        with_labels("Train"),
+        with_labels("Val"),
+        teachers=teachers,
+        variant=Variant.parse("mutagenesis_append"),
+        augmentation={"mutagenesis": 0.2},
+        seed=1,
+        settings=SETTINGS | {"epochs": 1},
+    )
+    assert student.output_shape == (None, 6)
+    assert {f"val_MSE_{name}" for name in heads.columns} <= set(history)
+
+
 @pytest.mark.parametrize(
     ("targets", "kinds", "words"),
     [
         (("Dev", "Hk"), ("mean",), "not Dev, Hk; choose"),
-        (("Dev", "Hk"), ("mean", "aleatoric", "std"), "not Dev, Hk, Dev-aleatoric"),
+        (("Dev", "Hk"), ("mean", "nu", "std"), "not Dev, Hk, Dev-nu"),
+        (("Dev", "Hk"), ("mean", "aleatoric", "std"), r"Labels are of shape \(4,\)"),
         (("Dev",), ("mean", "std"), r"shape \(4,\) .* the student tiny are of shape \(2,\)"),
     ],
 )
@@ -277,3 +304,65 @@ def test_predictions_of_every_split_are_those_of_the_saved_model(
     for name, values in predict_splits(opened, dataset, rows).items():
         np.testing.assert_array_equal(values, predictions[name])
     assert keras.models.load_model(tmp_path / "1_Tiny.h5").output_shape == (None, 2)
+
+
+def noisy(n=400, seed=2):
+    """Two measurements a sequence, whose noise is eight times as large where a base is C.
+
+    Returns:
+        Sequences, labels of :class:`degu.heads.Measured` with A lacking some and B all estimates,
+        and where it is large.
+    """
+    x = random_one_hot(n, 12, seed)
+    large = x[:, 0, 1] == 1
+    noise = np.where(large, 0.8, 0.1)[:, None, None]
+    pair = 3 * x[:, :2, 0, None] + noise * np.random.default_rng(seed).normal(size=(n, 2, 2))
+    mean, variance = pair.mean(axis=2), pair.var(axis=2, ddof=1) / 2
+    freedom = np.ones_like(variance)
+    variance[::5, 0], freedom[::5, 0] = np.nan, 0
+    variance[:, 1], freedom[:, 1] = np.nan, 0
+    return x, np.hstack([mean, variance, freedom]).astype(np.float32), large
+
+
+LINEAR = """
+import keras
+
+def build(input_shape, output_dim):
+    inputs = keras.Input(input_shape)
+    x = keras.layers.Dense(16, activation="relu")(keras.layers.Flatten()(inputs))
+    return keras.Model(inputs, keras.layers.Dense(output_dim)(x), name="linear")
+"""
+
+
+def test_variances_are_learned_from_replicates_and_where_there_are_none_from_errors(
+    own_module, tmp_path
+):
+    architecture = f"{own_module('linear_network', LINEAR)}:build"
+    heads = Heads(("A", "B"), ("mean", "aleatoric"))
+    x, y, large = noisy(900)
+    pair = (x[:600], y[:600]), (x[600:], y[600:])
+    fit = {
+        "losses": losses(heads, {"aleatoric": "replicates", "unreplicated": ["B"]}),
+        "labels": Measured(heads.targets, Measured.known),
+        "settings": SETTINGS | {"epochs": 40, "patience": 40, "lr_patience": 20},
+    }
+    path = tmp_path / "checkpoint.h5"
+    model, history = train_member(architecture, heads, *pair, seed=1, checkpoint=path, **fit)
+    std = np.exp(predict(model, x[600:])[:, heads.slice("aleatoric")] / 2) * np.sqrt(2)
+    for target in (0, 1):
+        assert 0.6 < np.median(std[large[600:], target]) < 1.1
+        assert 0.06 < np.median(std[~large[600:], target]) < 0.3
+    kept = int(np.argmin(history["val_replicates"]))
+    means = [history[f"val_MSE_{target}"][kept] for target in heads.targets]
+    error = ((predict(model, x[600:])[:, :2] - y[600:, :2]) ** 2).mean(axis=0)
+    np.testing.assert_allclose(means, error, rtol=1e-4)
+    assert lowest_error(history) == pytest.approx(np.mean(means))
+    assert not [name for name in history if "aleatoric" in name or "nll" in name]
+    # What was finished is taken from its checkpoint, NaN among its labels or not.
+    again, same = train_member(architecture, heads, *pair, seed=1, checkpoint=path, **fit)
+    assert same == history
+    np.testing.assert_array_equal(again.get_weights()[0], model.get_weights()[0])
+    fit["settings"] = SETTINGS | {"epochs": 1}
+    tuned, again = finetune_member(model, heads, *pair, seed=2, **fit)
+    assert np.isfinite(again["val_replicates"]).all()
+    assert tuned.output_shape == (None, 4)

@@ -268,3 +268,50 @@ def test_without_draws_there_are_scores_without_bounds(study):
     assert draws.shape == (len(rows), 0)
     assert rows["lower"].isna().all()
     assert pd.notna(rows["value"]).any()
+
+
+def test_of_a_student_with_an_aleatoric_head_the_card_names_no_variance(study, tmp_path):
+    """Its intervals are made of its own variances."""
+    files, splits, _ = study
+    rng = np.random.default_rng(5)
+    heads = Heads.student(TARGETS, "std", aleatoric=True)
+    noise = {s: rng.uniform(0.2, 1.5, splits[s].y.shape) for s in SIZES}
+    own = {
+        s: np.hstack(
+            [
+                splits[s].y + noise[s] * rng.normal(size=noise[s].shape),
+                2 * np.log(noise[s]),
+                np.full_like(noise[s], 0.1),
+            ]
+        )
+        for s in SIZES
+    }
+    card = Card(
+        heads=heads,
+        architecture="linear:build",
+        role="student",
+        **ARM,
+        member=1,
+        seed=1,
+        dataset_sha256=read_info(files["dataset"]).sha256,
+    )
+    paths = {"predictions": [tmp_path / "own.h5"], "models": [tmp_path / "model.h5"]}
+    write_predictions(paths["predictions"][0], own, card)
+    paths["models"][0].write_bytes(b"weights")
+    given = {"dataset": files["dataset"], **paths}
+    output = tmp_path / "recalibration.json"
+    recalibrate([student_member(1)], given, [output], FORMS + "with_std")
+    read = Recalibration.read(output)
+    assert read.aleatoric == (None, None)
+    # Errors are what the student says they are, but for its epistemic part.
+    np.testing.assert_allclose(read.scaling, 1, atol=0.15)
+    total = np.sqrt(noise["Test"][:, 0] ** 2 + 0.01)
+    lower, upper = read.conformal[0].interval(own["Test"][:, 0], total, 0.9)
+    inside = (lower <= splits["Test"].y[:, 0]) & (splits["Test"].y[:, 0] <= upper)
+    assert inside.mean() == pytest.approx(0.9, abs=0.05)
+    judged = [{**JUDGED[1], "members": 1}]
+    rows, _, _ = score_uncertainty(given, judged, draws=0)
+    assert set(rows["variance"]) == {"epistemic", "aleatoric", "total"}
+    own_noise = {"metric": "Sharpness", "variance": "aleatoric", "recalibration": "none"}
+    sharpness = one(rows, target="Dev", **own_noise)["value"]
+    assert sharpness == pytest.approx(np.sqrt(np.mean(noise["Test"][:, 0] ** 2)), rel=1e-3)

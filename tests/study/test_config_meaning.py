@@ -31,6 +31,10 @@ class TestWhatDependsOnOtherKeys:
         config = checked("attribution: {methods: [shap_dinuc_shuffle], references: 2000}")
         assert config["attribution"]["references"] == 2000
 
+    @pytest.mark.parametrize("text", ["aleatoric: learned", "aleatoric: replicates"])
+    def test_the_simulation_has_replicates(self, text):
+        assert checked(text)["aleatoric"] in text
+
 
 class TestShippedConfigs:
     @pytest.mark.parametrize(

@@ -67,6 +67,13 @@ class TestMessages:
                 "attribution.motifs.AP-1",
                 ["IUPAC letters", "TGASTCA"],
             ),
+            (
+                "{aleatoric: replicates, data: {replicates: 1}}",
+                "aleatoric",
+                ["two or more replicates", "data.replicates", "`aleatoric: learned`"],
+            ),
+            (TABLE + "aleatoric: replicates", "aleatoric", ["in data.replicates, or write"]),
+            ("aleatoric: always", "aleatoric", ["none", "replicates", "learned"]),
             ("attribution: {methods: [deeplift]}", "attribution.methods", ["saliency", "ism"]),
             ("dynamic_augmentation: {modes: [shuffle]}", "dynamic_augmentation.modes", ["random"]),
             (

@@ -56,6 +56,7 @@ class TestDefaults:
             "tracking": "none",
             "pilot": None,
             "arms": [{"augmentations": ["standard"], "proportions": [1], "ensemble_sizes": [10]}],
+            "aleatoric": "none",
             "students": {
                 **{"replicates": 10, "uncertainty": ["std", "logvar"]},
                 "uncertainty_weight": 1,

@@ -14,6 +14,12 @@ from degu.sweep import Variant
 from degu.training.batches import predict
 from degu.training.dynamic import DynamicStudent, beside, ensemble_labels, mode_augmentation
 from degu.training.fit import head_errors, standard_train_fun
+from degu.uncertainty import (
+    ensemble_aleatoric,
+    ensemble_mean,
+    uncertainty_logvar,
+    uncertainty_std,
+)
 
 LENGTH = 12
 
@@ -141,6 +147,26 @@ def test_labels_are_the_mean_and_spread_of_the_teachers_predictions(x, uncertain
     for labels in (label(batch), tf.function(label)(batch)):
         assert labels.dtype == "float32"
         np.testing.assert_allclose(labels, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("uncertainty", ["std", "logvar"])
+def test_labels_of_teachers_with_aleatoric_heads(x, uncertainty):
+    teachers = [network(4, f"teacher_{i}") for i in range(3)]
+    members = Heads(("Dev", "Hk"), ("mean", "aleatoric"))
+    labels = ensemble_labels(teachers, uncertainty, members)(tf.constant(x, tf.float32))
+    said = np.stack([predict(teacher, x) for teacher in teachers])
+    heads = members.with_epistemic(uncertainty)
+    means = said[..., members.slice("mean")]
+    expected = {
+        "mean": ensemble_mean(means),
+        "aleatoric": ensemble_aleatoric(said[..., members.slice("aleatoric")]),
+        "std": uncertainty_std(means),
+        "logvar": uncertainty_logvar(means),
+    }
+    assert labels.shape == (len(x), len(heads))
+    for kind in heads.kinds:
+        got = labels[:, heads.slice(kind)]
+        np.testing.assert_allclose(got, expected[kind], rtol=1e-4, atol=1e-5)
 
 
 def test_labels_of_profiles_keep_their_positions(x):

@@ -33,12 +33,14 @@ class Members:
     """Models of one role and kind, with a file of maps by each method.
 
     Attributes:
-        uncertainty: what students learned beside the mean; None for teachers.
+        uncertainty: what students learned of their ensemble's spread; None for teachers.
+        kinds: of their heads.
         files: by method and member.
         origin: their role and arm, and the sequences; labels what is made of their maps.
     """
 
     uncertainty: str | None
+    kinds: tuple[str, ...]
     files: Mapping[str, Mapping[int, Path]]
     origin: Mapping[str, object]
 
@@ -51,11 +53,6 @@ class Members:
     def name(self) -> str:
         """``teachers``, ``students-std`` or ``students-logvar``."""
         return f"students-{self.uncertainty}" if self.uncertainty else "teachers"
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """Kinds of their heads."""
-        return _kinds(self.uncertainty)
 
     @property
     def numbers(self) -> list[int]:
@@ -133,7 +130,8 @@ def gather(
         _, card = read_maps(
             path, method=method, sequences_sha256=sequences.sha256, targets=(), **wanted
         )
-        card.check(path, heads=Heads(card.heads.targets, _kinds(uncertainty)))
+        aleatoric = "aleatoric" in card.heads.kinds
+        card.check(path, heads=Heads(card.heads.targets, _kinds(uncertainty, aleatoric)))
         same = first.setdefault(uncertainty, card)
         card.check(path, **{name: getattr(same, name) for name in SHARED})
         by_member = files.setdefault(uncertainty, {}).setdefault(method, {})
@@ -148,12 +146,12 @@ def gather(
         card = first[uncertainty]
         origin = {name: getattr(card, name) for name in ("role", *_ARM)}
         origin |= {"uncertainty": uncertainty, "sequences_sha256": sequences.sha256}
-        groups[uncertainty] = Members(uncertainty, own, origin)
+        groups[uncertainty] = Members(uncertainty, card.heads.kinds, own, origin)
     for group in groups.values():
         if any(list(by_member) != group.numbers for by_member in group.files.values()):
             raise ValueError("Every model needs maps by every method, in the same order.")
     return groups
 
 
-def _kinds(uncertainty: str | None) -> tuple[str, ...]:
-    return ("mean", uncertainty) if uncertainty else ("mean",)
+def _kinds(uncertainty: str | None, aleatoric: bool) -> tuple[str, ...]:
+    return ("mean", *filter(None, ["aleatoric" if aleatoric else None, uncertainty]))

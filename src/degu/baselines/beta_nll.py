@@ -14,18 +14,21 @@ from typing import TYPE_CHECKING, Any
 
 from degu.baselines import heteroscedastic
 from degu.baselines.baseline import Baseline
+from degu.uncertainty import LOG_VARIANCES
 
 if TYPE_CHECKING:
     from degu.heads import Heads
 
 
 def weighted_nll(y: Any, mean: Any, aleatoric: Any, beta: float) -> Any:
-    """The loss, element by element; arguments as for :func:`degu.baselines.heteroscedastic.nll`."""
+    """The loss, element by element; arguments as for :func:`degu.training.aleatoric.nll`."""
     from keras import ops
 
-    logvar = ops.clip(aleatoric, *heteroscedastic.LOG_VARIANCES)
+    from degu.training.aleatoric import nll
+
+    logvar = ops.clip(aleatoric, *LOG_VARIANCES)
     weight = ops.stop_gradient(ops.exp(beta * logvar))
-    return weight * heteroscedastic.nll(y, mean, aleatoric)
+    return weight * nll(y, mean, aleatoric)
 
 
 def losses(heads: Heads, settings: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -33,7 +36,7 @@ def losses(heads: Heads, settings: Mapping[str, Any]) -> tuple[Any, Any]:
     from degu.training.likelihood import OfHeads
 
     loss = OfHeads(heads, "degu.baselines.beta_nll:weighted_nll", settings)
-    return loss, OfHeads(heads, "degu.baselines.heteroscedastic:nll")
+    return loss, OfHeads(heads, "degu.training.aleatoric:nll")
 
 
 KIND = replace(

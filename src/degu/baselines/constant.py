@@ -3,5 +3,5 @@
 from degu.baselines.baseline import Baseline
 
 BASELINE = Baseline(
-    "constant", "student, constant std", of=("student",), laws="degu.calibration.forms:single"
+    "constant", "student, constant std", of=("student",), laws="degu.calibration.forms:constant"
 )

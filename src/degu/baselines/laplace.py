@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from degu.baselines.baseline import Baseline
-from degu.baselines.heteroscedastic import LOG_VARIANCES
 from degu.kinds import Kind, replicates
+from degu.uncertainty import LOG_VARIANCES
 
 if TYPE_CHECKING:
     from degu.calibration.laws import Law

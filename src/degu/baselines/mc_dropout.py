@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from degu.baselines.baseline import Baseline
-from degu.kinds import Config, Kind, replicates
+from degu.kinds import Config, Kind, aleatoric, replicates
 
 
 def predictor(job: Any) -> Callable[[np.ndarray], np.ndarray]:
@@ -26,7 +26,8 @@ def predictor(job: Any) -> Callable[[np.ndarray], np.ndarray]:
         x = job.train()
         with dropout_on(job.model):
             PreciseAverages(job.model, x[drawn(len(x), job.card.seed)])()
-    return DropoutPasses(job.model, job.seed, job.settings["passes"])
+    means = job.card.heads.slice("mean")
+    return DropoutPasses(job.model, job.seed, job.settings["passes"], means)
 
 
 def _number(config: Config, size: int) -> int:
@@ -44,6 +45,7 @@ KIND = Kind(
     choices=lambda config: [
         {"variant": name} for name in config["baseline_settings"]["mc_dropout"]["batch_norm"]
     ],
+    fixed=aleatoric,
     heads=("mean", "std"),
     phases={"standard": ("",), "evoaug": ("",)},
     borrows="teacher",

@@ -3,5 +3,8 @@
 from degu.baselines.baseline import Baseline
 
 BASELINE = Baseline(
-    "residual", "teacher, residual variance", of=("teacher",), laws="degu.calibration.forms:single"
+    "residual",
+    "teacher, residual variance",
+    of=("teacher",),
+    laws="degu.calibration.forms:constant",
 )

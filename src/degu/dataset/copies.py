@@ -164,13 +164,16 @@ def write_labels(
     path: str | os.PathLike[str],
     mean: np.ndarray,
     std: np.ndarray,
+    aleatoric: np.ndarray | None = None,
     *,
     heads: Heads,
     copier: Copier,
     dataset_sha256: str,
     **arm: object,
 ) -> None:
-    """Write an ensemble's labels of the copies: ``y`` (N, K, 2T), means and then stds.
+    """Write an ensemble's labels of the copies: ``y`` (N, K, heads).
+
+    Means and then stds, and between them logarithms of aleatoric variances, if it predicts such.
 
     Numbers are rounded to 2⁻¹² of the spread of their column, or a std that is small to 2⁻⁸ of
     itself if that is less; no student can tell, and they take half the space.
@@ -178,12 +181,15 @@ def write_labels(
     Args:
         path: the file to write.
         mean, std: (N, K, T) of the ensemble, std with ddof 0.
+        aleatoric: (N, K, T), logarithm of its aleatoric variance; None without.
         heads: names of the columns, of a std student.
         copier: whose copies they are of.
         dataset_sha256: of the study's data set.
         arm: whose ensemble it is: JSON values.
     """
-    y = np.concatenate([mean, std], axis=-1, dtype=np.float32)
+    labels = {"mean": mean, "aleatoric": aleatoric, "std": std}
+    parts = [part for kind in heads.kinds if (part := labels[kind]) is not None]
+    y = np.concatenate(parts, axis=-1, dtype=np.float32)
     with create_hdf5(path) as file:
         # Bytes of equal weight side by side compress better.
         write_array(file, "y", _rounded(y, heads), shuffle=True)
@@ -230,7 +236,7 @@ def read_labels(
         arm: whose ensemble it must be.
 
     Returns:
-        (N, K, 2T) float32, and the names of its columns.
+        (N, K, heads) float32, and the names of its columns.
 
     Raises:
         InputError: if the file is not whole, or not of these copies; names it.
@@ -255,7 +261,7 @@ def read_labels(
         raise InputError(f"{path} has a value that is not finite, or a negative std; {MAKE_AGAIN}.")
     if uncertainty == "logvar":
         y[..., columns] = std_to_logvar(y[..., columns])
-    return y, Heads.student(heads.targets, uncertainty)
+    return y, heads.of_members.with_epistemic(uncertainty)
 
 
 def _json(file: h5py.File, key: str) -> Any:

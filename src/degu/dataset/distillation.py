@@ -1,7 +1,8 @@
 """What students learn from: the training sequences with the ensemble's mean and std.
 
 ``all_data_with_ensemble_metrics_hierarchical.h5`` has groups ``Train``, ``Val`` and ``Test``, each
-with ``X``, ``y`` (N, 2T: a mean for each target, then a std for each) and ``y_assay`` (N, T). The
+with ``X``, ``y`` (N, 2T: a mean for each target, then a std for each) and ``y_assay`` (N, T). Where
+the ensemble predicts an aleatoric variance, its logarithm is between the two, ``y`` (N, 3T). The
 mean of ``Train/y`` is the ensemble's; that of ``Val`` and ``Test`` is the assay's. ``X`` is a link
 to the data set, or to the one copy of a subset that all arms of a proportion share.
 """
@@ -50,6 +51,7 @@ def write_distillation(
     rows: np.ndarray,
     mean_train: np.ndarray,
     std: Mapping[str, np.ndarray],
+    aleatoric: Mapping[str, np.ndarray] | None = None,
     subset_sequences: str | os.PathLike[str] | None = None,
     **arm: object,
 ) -> None:
@@ -61,6 +63,7 @@ def write_distillation(
         rows: sorted indices into Train that the teachers were trained on.
         mean_train: the ensemble's mean on these rows (N, T).
         std: the ensemble's std (ddof 0) on each split, (N, T); Train on these rows.
+        aleatoric: logarithm of its aleatoric variance on each split, likewise; None without.
         subset_sequences: file of :func:`write_subset_sequences` for the same rows; not needed
             where ``rows`` is the whole training set.
         arm: whose ensemble it is: JSON values, for :func:`read_distillation` to compare.
@@ -70,6 +73,7 @@ def write_distillation(
             those of another one.
     """
     info = read_info(dataset)
+    heads = Heads.student(info.targets, "std", aleatoric is not None)
     whole = np.array_equal(rows, np.arange(info.sizes["Train"]))
     if not whole:
         if subset_sequences is None:
@@ -81,10 +85,15 @@ def write_distillation(
                 dataset, name, rows=rows if name == "Train" else None, fields=("y",)
             ).y
             mean = mean_train if name == "Train" else assay
-            if not mean.shape == std[name].shape == assay.shape:
+            labels = {"mean": mean, "std": std[name]}
+            if aleatoric is not None:
+                labels["aleatoric"] = aleatoric[name]
+            parts = [labels[kind] for kind in heads.kinds]
+            if any(part.shape != assay.shape for part in parts):
+                shapes = [f"{kind} {labels[kind].shape}" for kind in heads.kinds]
                 raise InputError(
-                    f"{path}: the ensemble's {name} has mean {mean.shape} and std "
-                    f"{std[name].shape}, but the assay has {assay.shape}; aggregate it again."
+                    f"{path}: the ensemble's {name} has {', '.join(shapes[:-1])} and {shapes[-1]}, "
+                    f"but the assay has {assay.shape}; aggregate it again."
                 )
             group = file.create_group(name)
             copied = name == "Train" and not whole
@@ -92,9 +101,9 @@ def write_distillation(
             # Relative, so that a results folder can be moved as a whole.
             relative = os.path.relpath(str(source), Path(path).parent)
             group["X"] = h5py.ExternalLink(relative, key)
-            write_array(group, "y", np.concatenate([mean, std[name]], axis=-1, dtype=np.float32))
+            write_array(group, "y", np.concatenate(parts, axis=-1, dtype=np.float32))
             write_array(group, "y_assay", assay)
-        file.attrs["heads"] = Heads.student(info.targets, "std").to_json()
+        file.attrs["heads"] = heads.to_json()
         file.attrs["dataset_sha256"] = info.sha256
         file.attrs["targets"] = json.dumps(list(info.targets))
         file.attrs["arm"] = json.dumps(arm)
@@ -114,7 +123,7 @@ def _check_subset(
 
 
 class Lesson(NamedTuple):
-    """One split as a student learns it: ``x`` (N, L, 4) uint8, ``y`` (N, 2T) float32, its heads."""
+    """One split as a student learns it: ``x`` (N, L, 4) uint8, ``y`` (N, heads) float32."""
 
     x: np.ndarray
     y: np.ndarray
@@ -169,7 +178,7 @@ def read_distillation(
         )
     if uncertainty == "logvar":
         y[:, columns] = std_to_logvar(y[:, columns])
-    return Lesson(x, y, Heads.student(stored.targets, uncertainty))
+    return Lesson(x, y, stored.of_members.with_epistemic(uncertainty))
 
 
 def _follow(path: str | os.PathLike[str], link: object, dataset_sha256: str) -> np.ndarray:

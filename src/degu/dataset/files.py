@@ -2,9 +2,10 @@
 
 Groups ``Train``, ``Val`` and ``Test``, each with ``X`` (N, L, 4) uint8 one-hot in the order A, C,
 G, T (an unknown base is a zero row) and ``y`` (N, T) float32; optionally ``y_std`` (N, T), the std
-over replicates, and ``id`` (N,) strings; of simulated data also the truth: ``motif_mask`` (N, L,
-T) uint8, where planted motifs lie, ``activity`` and ``noise_std`` (N, T). Attributes: ``targets``,
-``units``, ``source``, ``sha256``, ``schema_version``.
+over replicates, ``y_replicates`` (N, T) uint16, how many these are, and ``id`` (N,) strings; of
+simulated data also the truth: ``motif_mask`` (N, L, T) uint8, where planted motifs lie,
+``activity`` and ``noise_std`` (N, T). Attributes: ``targets``, ``units``, ``source``, ``sha256``,
+``schema_version``.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ FIELDS = {
     "x": "X",
     "y": "y",
     "y_std": "y_std",
+    "y_replicates": "y_replicates",
     "id": "id",
     "motif_mask": "motif_mask",
     "activity": "activity",
@@ -51,6 +53,8 @@ class Split:
         x: (N, L, 4) uint8 one-hot, order A, C, G, T; an unknown base is a zero row.
         y: (N, T) float32, units of the target.
         y_std: (N, T) float32, std over replicates (ddof 1), NaN where there are too few; or None.
+        y_replicates: (N, T) uint16, how many replicates y is the mean of, 0 where that is unknown;
+            or None. The variance of y is ``y_std ** 2 / y_replicates``.
         id: (N,) strings, or None.
         motif_mask: (N, L, T) uint8, 1 where a motif planted for that target lies; or None.
         activity, noise_std: (N, T) float32, of simulated data the truth behind y: what it would be
@@ -60,6 +64,7 @@ class Split:
     x: np.ndarray
     y: np.ndarray
     y_std: np.ndarray | None = None
+    y_replicates: np.ndarray | None = None
     id: np.ndarray | None = None
     motif_mask: np.ndarray | None = None
     activity: np.ndarray | None = None
@@ -227,7 +232,7 @@ def read_subset(
 
 
 def _read_field(group: h5py.Group, field: str) -> np.ndarray:
-    kinds = {"id": "O", "x": "u", "motif_mask": "u"}
+    kinds = {"id": "O", "x": "u", "motif_mask": "u", "y_replicates": "u"}
     return read_array(group, FIELDS[field], dtype_kind=kinds.get(field, "f"))
 
 
@@ -276,6 +281,7 @@ def _typed(split: Split) -> Split:
             x=np.asarray(split.x),
             y=np.asarray(split.y, dtype=np.float32),
             y_std=array(split.y_std, np.float32),
+            y_replicates=array(split.y_replicates, np.uint16),
             id=array(split.id),
             motif_mask=array(split.motif_mask, np.uint8),
             activity=array(split.activity, np.float32),
@@ -313,6 +319,7 @@ def _check(splits: Mapping[str, Split], targets: Sequence[str], source: str) -> 
             )
         for field, shape in (
             ("y_std", split.y.shape),
+            ("y_replicates", split.y.shape),
             ("id", (n,)),
             ("motif_mask", (*split.x.shape[:2], len(targets))),
             ("activity", split.y.shape),

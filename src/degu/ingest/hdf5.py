@@ -18,17 +18,17 @@ order of axes. The order is told by shape:
 - activities have N and T = the number of the config's targets; where N = T, the order is that of
   the other splits if they tell it, and that of the table above otherwise; (N,) is one target.
 
-``y_std``, ``motif_mask`` and ``id`` are read where they are there, so a data set that this package
-wrote reads back as it was. So is ``idx`` in place of ``id``; integers in it that occur in two
-splits number the rows within each, and become ``Train-0``, ``Val-0``, ... Nothing but numbers and
-strings is ever read. Messages count rows from 1.
+``y_std``, ``y_replicates``, ``motif_mask`` and ``id`` are read where they are there, so a data set
+that this package wrote reads back as it was. So is ``idx`` in place of ``id``; integers in it that
+occur in two splits number the rows within each, and become ``Train-0``, ``Val-0``, ... Nothing but
+numbers and strings is ever read. Messages count rows from 1.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,10 +42,15 @@ from degu.errors import InputError
 from degu.ingest.table import SPLIT_NAMES, source_file
 from degu.io.hdf5 import find_array, open_hdf5
 
-FIELDS = ("x", "y", "y_std", "id", "idx", "motif_mask")
+FIELDS = ("x", "y", "y_std", "y_replicates", "id", "idx", "motif_mask")
 
 _BYTES_PER_BLOCK = 64 << 20
 _SHOWN_KEYS = 20
+
+# Replicates that a field of the format can count.
+_MOST = np.iinfo(np.uint16).max
+
+_WANTED = {"y_replicates": f", which is no number of replicates from 0 to {_MOST}"}
 
 
 def preflight(data: Mapping[str, Any], targets: Sequence[str]) -> None:
@@ -111,7 +116,7 @@ def _plan(path: Path, file: h5py.File, targets: Sequence[str]) -> dict[str, _Lay
                 raise InputError(
                     f"{path} has no {_spell(found, name, field)}; it has {_listing(file)}."
                 )
-        for field in ("x", "y", "y_std", "motif_mask"):
+        for field in ("x", "y", "y_std", "y_replicates", "motif_mask"):
             key = found[name].get(field)
             if key is not None and file[key].dtype.kind not in "biuf":
                 raise InputError(
@@ -256,6 +261,7 @@ def _check_companions(path: Path, file: h5py.File, layout: _Layout, n_targets: i
     n, length = len(x), x.shape[2 if layout.bases_first else 1]
     needed: dict[str, list[tuple[int, ...]]] = {
         "y_std": [_shape(y)],
+        "y_replicates": [_shape(y)],
         "motif_mask": [(n, length, n_targets)],
         "id": [(n,), (n, 1)],
         "idx": [(n,), (n, 1)],
@@ -274,17 +280,22 @@ def _read_split(
 ) -> dict[str, np.ndarray]:
     keys = layout.keys
     arrays = {"x": _read_one_hot(path, file, keys["x"], layout.bases_first)}
-    for field in ("y", "y_std"):
+    # Of fewer than two replicates there is no std, which is NaN.
+    wrong_in: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+        "y": lambda values: ~np.isfinite(values),
+        "y_std": lambda values: np.isinf(values) | (values < 0),
+        "y_replicates": lambda values: ~(np.isin(values, np.arange(_MOST + 1))),
+    }
+    for field, is_wrong in wrong_in.items():
         if field not in keys:
             continue
         values = _read_activities(file[keys[field]], layout.targets_first)
-        # Of fewer than two replicates there is no std, which is NaN.
-        wrong = ~np.isfinite(values) if field == "y" else np.isinf(values) | (values < 0)
+        wrong = is_wrong(values)
         if wrong.any():
             row, column = np.argwhere(wrong)[0]
             raise InputError(
                 f"{path}: {keys[field]} has {values[row, column]} in row {row + 1} for the target "
-                f"{targets[column]}; correct it or leave the row out."
+                f"{targets[column]}{_WANTED.get(field, '')}; correct it or leave the row out."
             )
         arrays[field] = values
     if "motif_mask" in keys:

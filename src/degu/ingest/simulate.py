@@ -33,7 +33,8 @@ Measurements
 
         std = noise · (1.5 - (activity - BASAL) / RANGE) · (0.25 + 2 · GC share)
 
-    ``y`` is the mean of the replicates and ``y_std`` their std (ddof 1).
+    ``y`` is the mean of the replicates, ``y_std`` their std (ddof 1) and ``y_replicates`` their
+    number.
 
 With the defaults of :func:`simulate` (249 bp, all families alike), activities have a mean of 1.0
 (Dev) and 0.6 (Hk) and a std of 2.1 and 1.8, and the noise of a replicate a std of 0.46 on average
@@ -183,6 +184,7 @@ def ingest(
             x=simulation.x,
             y=mean,
             y_std=std,
+            y_replicates=None if std is None else np.full(std.shape, data["replicates"]),
             id=np.array([f"{name.lower()}_{i:06d}" for i in range(1, data[key] + 1)]),
             motif_mask=simulation.motif_mask[:, :, columns] if name == "Test" else None,
             activity=simulation.activity[:, columns],

@@ -106,7 +106,8 @@ def read(data: Mapping[str, Any], targets: Sequence[str], seed: int) -> dict[str
 
     A target with replicates is the mean of those that a row has (one is enough), and its
     ``y_std`` their std with ddof 1, NaN for fewer than two; a column of the target's own name is
-    then not read. Targets without replicates have ``y_std`` NaN; it is None if none has any.
+    then not read. ``y_replicates`` counts them. Targets without replicates have ``y_std`` NaN and
+    ``y_replicates`` 0, which is unknown; both are None if no target has any.
 
     Args:
         data: the config's ``data`` section.
@@ -127,7 +128,7 @@ def read(data: Mapping[str, Any], targets: Sequence[str], seed: int) -> dict[str
     path = source_file(data)
     _check_options(data, targets)
     table = _read_rows(path, data, targets)
-    y, y_std = _activities(path, table, targets)
+    y, y_std, y_replicates = _activities(path, table, targets)
     if table.splits:
         membership = np.array([SPLITS.index(name) for name in table.splits])
     else:
@@ -143,6 +144,7 @@ def read(data: Mapping[str, Any], targets: Sequence[str], seed: int) -> dict[str
             x=_encode(table.sequences, rows),
             y=y[rows],
             y_std=None if y_std is None else y_std[rows],
+            y_replicates=None if y_replicates is None else y_replicates[rows],
             id=np.array(table.ids, dtype=object)[rows] if table.ids else None,
         )
     return splits
@@ -468,8 +470,8 @@ def _separator(path: Path, header: str) -> str:
 
 def _activities(
     path: Path, table: _Table, targets: Sequence[str]
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Mean (N, T) and, where any target has replicates, std (N, T), both float32."""
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+    """Mean (N, T) float32 and, where any target has replicates, their std and number, (N, T)."""
     columns, lines, header = table.columns, table.lines, table.header
     values = np.array(table.values).reshape(len(lines), -1)
     too_large = np.argwhere(np.abs(values) > np.finfo(np.float32).max)
@@ -481,6 +483,7 @@ def _activities(
         )
     y = np.empty((len(lines), len(targets)), dtype=np.float32)
     y_std = np.full_like(y, np.nan)
+    y_replicates = np.zeros(y.shape, np.uint16)
     start = 0
     for t, (group, replicated) in enumerate(columns.targets):
         block = values[:, start : start + len(group)]
@@ -499,8 +502,11 @@ def _activities(
         squares = np.nansum((block - mean[:, None]) ** 2, axis=1)
         enough = count > 1
         y[:, t] = mean
+        y_replicates[:, t] = count
         y_std[enough, t] = np.sqrt(squares[enough] / (count[enough] - 1))
-    return y, y_std if any(replicated for _, replicated in columns.targets) else None
+    if not any(replicated for _, replicated in columns.targets):
+        return y, None, None
+    return y, y_std, y_replicates
 
 
 def _check_splits(

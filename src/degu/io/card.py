@@ -38,7 +38,7 @@ class Card:
     """Identity of a trained model.
 
     Attributes:
-        heads: names of the output columns.
+        heads: names of the output columns; :data:`degu.heads.Kind` says what each kind is.
         architecture: the config's ``model``.
         role: ``teacher`` or ``student``.
         augmentation, proportion, size, member: its arm and number; size is None for a teacher,

@@ -11,19 +11,46 @@ import pandas as pd
 from degu.dataset import read_info
 from degu.dataset.copies import NAME, Copier, read_labels, write_labels
 from degu.heads import Heads
-from degu.io.files import read_npy
+from degu.io.files import read_npy, write_npy
 from degu.io.predictions import read_ensemble, read_predictions
 from degu.io.summary import Identity, tidy
 from degu.jobs.lessons import Files
 from degu.metrics import METRICS, in_std_units, partial_correlation
-from degu.uncertainty import ensemble_mean, std_of_mean, uncertainty_std
+from degu.sweep import SPLITS
+from degu.uncertainty import ensemble_aleatoric, ensemble_mean, std_of_mean, uncertainty_std
 
 Arm = Mapping[str, Any]
 """Its ``augmentation``, ``proportion`` and ``size``."""
 
 
+def aggregate(arm: Arm, files: Files, output: Files) -> None:
+    """Write an ensemble's mean on Train, and on each split its std (ddof 0).
+
+    Args:
+        arm: whose it is.
+        files: ``dataset`` and ``predictions``, a file a member.
+        output: ``mean_train``, and for each split ``std_{split}``; of members with aleatoric heads
+            ``aleatoric_{split}`` too, the logarithm of the mean of their variances.
+
+    Raises:
+        InputError: if the predictions are not of this ensemble's members.
+    """
+    label = {**arm, "dataset_sha256": read_info(files["dataset"]).sha256}
+    members, card = read_ensemble(files["predictions"], role="teacher", **{**label, "size": None})
+    means = {name: members[name][..., card.heads.slice("mean")] for name in SPLITS}
+    mean = ensemble_mean(means["Train"])
+    write_npy(mean, output["mean_train"], content="mean of Train", **label)
+    for name in SPLITS:
+        std = uncertainty_std(means[name])
+        write_npy(std, output[f"std_{name.lower()}"], content=f"std of {name}", **label)
+        if "aleatoric" in card.heads.kinds:
+            aleatoric = ensemble_aleatoric(members[name][..., card.heads.slice("aleatoric")])
+            path = output[f"aleatoric_{name.lower()}"]
+            write_npy(aleatoric, path, content=f"aleatoric of {name}", **label)
+
+
 def label_copies(arm: Arm, files: Files, output: str, copies: Mapping[str, Any]) -> None:
-    """Write what an ensemble says of augmented copies: mean and std (ddof 0).
+    """Write what an ensemble says of augmented copies: mean, std (ddof 0) and aleatoric variance.
 
     Args:
         arm: whose it is.
@@ -38,11 +65,15 @@ def label_copies(arm: Arm, files: Files, output: str, copies: Mapping[str, Any])
     expected = {**arm, "size": None, "dataset_sha256": info.sha256}
     members, card = read_ensemble(files["predictions"], (NAME,), role="teacher", **expected)
     stack = members[NAME][..., card.heads.slice("mean")]
+    aleatoric = None
+    if "aleatoric" in card.heads.kinds:
+        aleatoric = ensemble_aleatoric(members[NAME][..., card.heads.slice("aleatoric")])
     write_labels(
         output,
         ensemble_mean(stack),
         uncertainty_std(stack),
-        heads=Heads.student(info.targets, "std"),
+        aleatoric,
+        heads=Heads.student(info.targets, "std", aleatoric is not None),
         copier=Copier.of(copies),
         dataset_sha256=info.sha256,
         **arm,

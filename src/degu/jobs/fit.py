@@ -11,7 +11,7 @@ import numpy as np
 
 from degu.dataset.copies import Copies
 from degu.errors import DivergedError, InputError
-from degu.heads import Heads
+from degu.heads import Columns, Heads
 from degu.io.predictions import constant_heads
 from degu.jobs.session import Path_
 from degu.models.draw import new_member
@@ -42,7 +42,7 @@ def train_member(
     Args:
         architecture: the config's ``model``.
         heads: names of the output columns.
-        train, validation: (x (N, L, 4), y (N, heads)).
+        train, validation: (x (N, L, 4), y (N, heads), or (N, labels) where there are ``labels``).
         seed: of the weights, the dropout, the order of sequences and their augmentation.
         fit: what else :func:`fit_member` takes.
 
@@ -74,7 +74,8 @@ def train_dynamic_member(
     student from here.
 
     Args:
-        heads: means and ``std`` or ``logvar``, which says how the teachers' spread is learned.
+        heads: means and ``std`` or ``logvar``, which says how the teachers' spread is learned;
+            between them aleatoric ones, if the teachers have such.
         train: of its targets, only a variant that appends sees the values.
         teachers: the members of the student's ensemble; not changed.
         variant: how batches are augmented, and whether they replace those of the training set.
@@ -87,14 +88,15 @@ def train_dynamic_member(
     Raises:
         InputError: for heads that are no student's, or teachers that do not fit them.
     """
-    if heads != Heads.student(heads.targets, heads.epistemic or "std"):
+    uncertainty = heads.epistemic or "std"
+    if heads != Heads.student(heads.targets, uncertainty, "aleatoric" in heads.kinds):
         raise InputError(
             f"A student labelled by its teachers has heads for means and std or logvar, not "
             f"{', '.join(heads.columns)}; choose such heads."
         )
     student = _untrained(architecture, heads, train[0], seed)
     augment: Augment = mode_augmentation(variant.mode, **augmentation)
-    dynamic = DynamicStudent(student, teachers, heads.kinds[-1])
+    dynamic = DynamicStudent(student, teachers, uncertainty, heads.of_members)
     augment = beside(augment) if variant.append else augment
     return student, fit_member(dynamic, heads, train, validation, seed=seed, augment=augment, **fit)
 
@@ -129,6 +131,7 @@ def fit_member(
     copies: Copies | None = None,
     uncertainty_weight: float = 1,
     losses: tuple[keras.losses.Loss, keras.losses.Loss] | None = None,
+    labels: Columns | None = None,
     checkpoint: Path_ | Checkpoint | None = None,
     tracking: Path_ | None = None,
 ) -> dict[str, list[float]]:
@@ -142,7 +145,9 @@ def fit_member(
         settings: a section of the config, such as ``training`` or ``student_training``.
         uncertainty_weight: of epistemic heads, where that of others is 1.
         losses: of training and of validation, where it is not squared errors: early stopping and
-            learning rate go by the second, in the history as ``nll``.
+            learning rate go by the second, in the history by its name.
+        labels: names of the columns of y, by default those of all heads, or with ``losses`` of the
+            means.
         augment, copies, checkpoint, tracking: see :func:`degu.training.fit.standard_train_fun`.
     """
     settings = dict(settings)
@@ -153,14 +158,13 @@ def fit_member(
         file=sys.stderr,
         flush=True,
     )
+    labels = labels or (heads if losses is None else Heads(heads.targets))
     loss = squared_error_of(heads, uncertainty_weight)
-    metrics, monitor = head_errors(heads), None
+    metrics, monitor = head_errors(heads, labels), None
     if losses is not None:
         loss, likelihood = losses
-        # Of heads beside the means nothing is measured.
-        metrics = head_errors(Heads(heads.targets))
-        metrics.append(keras.metrics.MeanMetricWrapper(likelihood.call, name="nll"))
-        monitor = "val_nll"
+        metrics.append(keras.metrics.MeanMetricWrapper(likelihood.call, name=likelihood.name))
+        monitor = f"val_{likelihood.name}"
     history = standard_train_fun(
         model,
         *train,
@@ -177,17 +181,19 @@ def fit_member(
         tracking=tracking,
         **settings,
     )
-    _check_learned(model, heads, train[1], validation[0])
+    _check_learned(model, heads, labels, train[1], validation[0])
     return history
 
 
-def _check_learned(model: keras.Model, heads: Heads, y: np.ndarray, x: np.ndarray) -> None:
+def _check_learned(
+    model: keras.Model, heads: Heads, labels: Columns, y: np.ndarray, x: np.ndarray
+) -> None:
     """Refuse a model that predicts one number where its targets differ.
 
-    Those of its first heads; what others should predict, nobody knows.
+    Those of heads that are among the labels; what others should predict, nobody knows.
     """
     constant = constant_heads(predict(model, x), heads) if len(x) > 1 else ()
-    columns = zip(heads.columns[: y.shape[-1]], np.ptp(y, axis=0), strict=True)
+    columns = zip(labels.columns, np.ptp(y, axis=0), strict=True)
     unlearned = [name for name, spread in columns if name in constant and spread > 0]
     if unlearned:
         raise DivergedError(

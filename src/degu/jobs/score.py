@@ -36,7 +36,7 @@ def score_members(members: Sequence[Member], files: Files, tables: Sequence[str]
         predictions, card = read_predictions(path, names)
         heads = member.heads(info.targets)
         card.check(path, **member.card_fields, dataset_sha256=info.sha256, heads=heads)
-        columns = [heads.column(target, kind) for kind in kinds for target in info.targets]
+        columns = heads.indices(kinds)
         for name in names:
             values = predictions[name][..., columns]
             write_csv(performance_table(y, values, scored), next(written))
@@ -56,4 +56,5 @@ def score_ensemble(arm: Mapping[str, Any], files: Files, table: str) -> None:
     expected = {**arm, "size": None, "dataset_sha256": read_info(files["dataset"]).sha256}
     predictions, card = read_ensemble(files["predictions"], ("Test",), role="teacher", **expected)
     y = read_split(files["dataset"], "Test", fields=("y",)).y
-    write_csv(performance_table(y, ensemble_mean(predictions["Test"]), card.heads), table)
+    mean = ensemble_mean(predictions["Test"][..., card.heads.slice("mean")])
+    write_csv(performance_table(y, mean, Heads(card.heads.targets)), table)

@@ -13,7 +13,6 @@ import keras
 from degu.augment import Augmenter, used_settings
 from degu.dataset.copies import Copier
 from degu.errors import DivergedError
-from degu.heads import Heads
 from degu.io.card import Card
 from degu.jobs.fit import Trained, finetune_member, train_dynamic_member, train_member
 from degu.jobs.lessons import Files, Lessons, lessons_of
@@ -149,19 +148,20 @@ def finetune(member: Member, files: Files, output: Files, params: Params, config
             lessons.validation,
             seed=params["seed"],
             copies=lessons.copies,
-            **_fit(session, _chosen(params, card.loss), member.kind, card.heads),
+            **_fit(session, _chosen(params, card.loss), member.kind, lessons),
         )
         session.save(tuned, history, replace(card, seed=params["seed"]))
 
 
-def _fit(session: Session, params: Params, kind: Kind, heads: Heads) -> dict[str, Any]:
+def _fit(session: Session, params: Params, kind: Kind, lessons: Lessons) -> dict[str, Any]:
     """What every training goes by, of a job."""
-    loss = params["loss"] or {}
+    loss = {**(params["loss"] or {}), **lessons.loss}
     return {
         "settings": params["training"],
         "checkpoint": session.checkpoint,
         "tracking": session.tracking,
-        **({"losses": named(kind.losses)(heads, loss)} if kind.losses else loss),
+        "labels": lessons.labels,
+        **({"losses": named(kind.losses)(lessons.heads, loss)} if kind.losses else loss),
     }
 
 
@@ -176,7 +176,7 @@ def train_plain(job: Training) -> Trained:
         seed=job.card.seed,
         augment=Augmenter.from_config(evoaug) if evoaug else None,
         copies=job.lessons.copies,
-        **_fit(job.session, job.params, job.member.kind, job.card.heads),
+        **_fit(job.session, job.params, job.member.kind, job.lessons),
     )
 
 
@@ -192,7 +192,7 @@ def train_dynamic(job: Training) -> Trained:
             proportion=card.proportion,
             member=ix,
             architecture=card.architecture,
-            heads=replace(card.heads, kinds=("mean",)),
+            heads=card.heads.of_members,
             dataset_sha256=card.dataset_sha256,
         )[0]
         for ix, path in enumerate(job.files["teachers"], start=1)
@@ -206,5 +206,5 @@ def train_dynamic(job: Training) -> Trained:
         variant=Variant.parse(member.variant),
         augmentation=job.params["settings"],
         seed=card.seed,
-        **_fit(job.session, job.params, job.member.kind, job.card.heads),
+        **_fit(job.session, job.params, job.member.kind, job.lessons),
     )

@@ -16,7 +16,7 @@ from degu.calibration import evidence
 from degu.calibration.bootstrap import Resamples
 from degu.calibration.evidence import Curve, Fitted, Score
 from degu.calibration.fidelity import halves
-from degu.calibration.forms import Form, Predictions, residual_of
+from degu.calibration.forms import Form, Predictions, own_aleatoric, residual_of
 from degu.calibration.laws import STD_FLOOR, Law
 from degu.calibration.recalibration import Recalibration
 from degu.calibration.tables import CURVE_COLUMNS, ROW_COLUMNS
@@ -204,6 +204,8 @@ def _form(name: str) -> Form:
 def recalibrate(members: Sequence[Member], files: Files, outputs: Sequence[str], form: str) -> None:
     """Write the recalibration of some students: fitted on validation sequences, beside each.
 
+    Its ``aleatoric`` is None where that variance is the student's own.
+
     Args:
         members: who they are.
         files: ``dataset``, and of each ``predictions`` and ``models``.
@@ -227,7 +229,10 @@ def recalibrate(members: Sequence[Member], files: Files, outputs: Sequence[str],
             targets=tuple(info.targets),
             variance="total",
             n_validation=len(y),
-            aleatoric=tuple(own.residual(t, y[:, i]) for i, t in enumerate(info.targets)),
+            aleatoric=tuple(
+                None if own_aleatoric(card.heads) else own.residual(t, y[:, i])
+                for i, t in enumerate(info.targets)
+            ),
             std_floor=STD_FLOOR,
             **{
                 name: tuple(getattr(one, name) for one in fitted)

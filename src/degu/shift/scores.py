@@ -166,7 +166,7 @@ def evaluate_shift(
         uncertainty = identity.get("uncertainty")
         heads = replace(card.heads, targets=targets)
         if uncertainty:
-            heads = Heads.student(targets, uncertainty)
+            heads = first.heads.with_epistemic(uncertainty)
         card.check(shifted, heads=heads)
         who = {"role": role, **arm, **own, "uncertainty": uncertainty}
         for name, values in predictions.items():

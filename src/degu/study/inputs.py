@@ -21,6 +21,7 @@ from degu.study.kinds import TEACHER
 from degu.study.layout import ARMS
 from degu.study.member import Member
 from degu.study.study import Study, Wildcards
+from degu.sweep import SPLITS
 
 Inputs = dict[str, Any]
 
@@ -194,6 +195,16 @@ def score_params(kind: Kind | None = None) -> Inputs:
     """What performance tables go by, of a kind of model or of ensembles."""
     own = {} if kind is None else {"kind": kind.name}
     return {**own, "metrics": list(METRICS), "stage": STAGES["score"]}
+
+
+# Ensembles
+
+
+def ensemble_aleatoric(study: Study) -> Inputs:
+    """The ensemble's aleatoric variance on each split; nothing where teachers predict none."""
+    splits = SPLITS if study.aleatoric else ()
+    path = study.layout.ensemble_aleatoric
+    return {f"aleatoric_{split.lower()}": path(ARMS, split) for split in splits}
 
 
 # Augmented copies, and what predicted uncertainties say

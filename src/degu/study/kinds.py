@@ -8,7 +8,7 @@ from typing import Any
 
 from degu.baselines import BASELINES
 from degu.errors import InputError
-from degu.kinds import Choices, Config, Kind, replicates
+from degu.kinds import Choices, Config, Kind, aleatoric, replicates
 from degu.sweep import Arm, Variant, choose_arms
 
 
@@ -49,6 +49,9 @@ TEACHER = Kind(
     shift_folder="teachers",
     maps_folder="teachers",
     number=lambda config, size: size,
+    fixed=aleatoric,
+    losses="degu.training.aleatoric:losses",
+    loss_settings=lambda config: aleatoric(config) or None,
 )
 STUDENT = Kind(
     "student",
@@ -63,6 +66,7 @@ STUDENT = Kind(
     loss_settings=_uncertainty_weight,
     fields=("size", "uncertainty"),
     choices=lambda config: [{"uncertainty": u} for u in config["students"]["uncertainty"]],
+    fixed=aleatoric,
     training="student_training",
     finetuning="student_finetuning",
 )
@@ -79,7 +83,10 @@ DYNAMIC_STUDENT = Kind(
     loss_settings=_uncertainty_weight,
     fields=("size", "variant"),
     choices=_dynamic_variants,
-    fixed=lambda config: {"uncertainty": config["dynamic_augmentation"]["uncertainty"]},
+    fixed=lambda config: {
+        "uncertainty": config["dynamic_augmentation"]["uncertainty"],
+        **aleatoric(config),
+    },
     arms=_dynamic_arms,
     training="student_training",
     finetuning="dynamic_finetuning",

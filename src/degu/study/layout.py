@@ -131,6 +131,10 @@ class Layout:
         """The ensemble's std on a split."""
         return f"{self._of_size('ensemble', arm)}/ensemble_std_{split.lower()}.npy"
 
+    def ensemble_aleatoric(self, arm: Place, split: str) -> str:
+        """The logarithm of the ensemble's aleatoric variance on a split."""
+        return f"{self._of_size('ensemble', arm)}/ensemble_aleatoric_{split.lower()}.npy"
+
     def ensemble_performance(self, arm: Place) -> str:
         """How well the ensemble's mean predicts the test set."""
         return f"{self._of_size('ensemble', arm)}/ensemble_performance_avg.csv"
@@ -237,12 +241,11 @@ class Layout:
     def top_maps(self, member: Member, method: str, ix: object = None) -> list[str]:
         """Maps of the most active sequences, a file a head; ``ix`` may be ``avg``."""
         folder = self.maps_folder(member)
-        kinds = (*member.kind.heads, *filter(None, [member.uncertainty]))
         ix = member.member if ix is None else ix
         return [
             f"{folder}/{map_name(ix, self.top_n, target, kind, method)}"
             for target in self.targets
-            for kind in kinds
+            for kind in member.kinds
         ]
 
     def map_distances(self, member: Member, method: str) -> list[str]:

@@ -24,6 +24,8 @@ class Member:
         uncertainty: what it predicts of its ensemble's uncertainty, ``std`` or ``logvar``; None if
             it does not.
         variant: how its batches are augmented and labelled on the fly, such as ``random_append``.
+        aleatoric: how its aleatoric heads, or those of its ensemble, are learned: ``replicates`` or
+            ``learned``; None without such heads. Of who borrows a model, as of that model.
 
     In a pattern, each field that stands in paths is a wildcard, such as ``{ix}``.
     """
@@ -35,6 +37,7 @@ class Member:
     size: int | str | None = None
     uncertainty: str | None = None
     variant: str | None = None
+    aleatoric: str | None = None
 
     @classmethod
     def pattern(cls, kind: Kind, config: Config) -> Self:
@@ -71,7 +74,8 @@ class Member:
             return self
         kind = kind_of(self.kind.borrows)
         own = {name: getattr(self, name) for name in kind.fields}
-        return Member(kind, self.augmentation, self.proportion, self.member, **own)
+        pool = self.augmentation, self.proportion
+        return Member(kind, *pool, self.member, aleatoric=self.aleatoric, **own)
 
     def architecture(self, config: Config) -> str:
         """The name of its architecture; it has a number."""
@@ -101,10 +105,16 @@ class Member:
         columns = ("augmentation", "proportion", "size", "member", "variant")
         return {"role": self.kind.role} | {name: getattr(self, name) for name in columns}
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Kinds of its output columns."""
+        own = self.aleatoric and self.kind.borrows is None
+        others = ("aleatoric" if own else None, self.uncertainty)
+        return (*self.kind.heads, *filter(None, others))
+
     def heads(self, targets: Sequence[str]) -> Heads:
         """Names of its output columns."""
-        epistemic = (self.uncertainty,) if self.uncertainty else ()
-        return Heads(tuple(targets), (*self.kind.heads, *epistemic))
+        return Heads(tuple(targets), self.kinds)
 
     @property
     def arm(self) -> dict[str, Any]:

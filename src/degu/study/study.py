@@ -18,7 +18,7 @@ from degu.study.config import display_name
 from degu.study.kinds import TEACHER, active_kinds
 from degu.study.layout import Layout
 from degu.study.member import Member
-from degu.sweep import Arm, choose_arms, derive_seed, expand_arms, pool_sizes
+from degu.sweep import SPLITS, Arm, choose_arms, derive_seed, expand_arms, pool_sizes
 
 Wildcards = Mapping[str, str]
 
@@ -115,6 +115,11 @@ class Study:
         if not section["copies"]:
             return None
         return {"seed": derive_seed(self.config["seed"], "copies"), **section}
+
+    @property
+    def aleatoric(self) -> bool:
+        """Whether teachers and students have aleatoric heads."""
+        return self.config["aleatoric"] != "none"
 
     @property
     def shift_settings(self) -> dict[str, Any]:
@@ -264,7 +269,8 @@ class Study:
             for path in (
                 layout.subset(arm),
                 layout.ensemble_mean(arm),
-                *(layout.ensemble_std(arm, split) for split in ("Train", "Val", "Test")),
+                *(layout.ensemble_std(arm, split) for split in SPLITS),
+                *(layout.ensemble_aleatoric(arm, split) for split in SPLITS if self.aleatoric),
                 layout.ensemble_performance(arm),
                 layout.distillation(arm),
                 *([layout.copies(arm)] if self.copies else []),

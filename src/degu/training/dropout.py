@@ -119,12 +119,19 @@ class DropoutPasses:
         model: a functional or Sequential model with one output; it is not changed.
         seed: of the masks.
         passes: how many, at least two.
+        columns: T of the model's output; all by default.
 
     Raises:
         InputError: for a model without dropout.
     """
 
-    def __init__(self, model: keras.Model, seed: int, passes: int = PASSES) -> None:
+    def __init__(
+        self,
+        model: keras.Model,
+        seed: int,
+        passes: int = PASSES,
+        columns: slice = slice(None),
+    ) -> None:
         self.passes = passes
         self._model, self._seed = model, seed
         before, after = split_at_dropout(model)
@@ -134,7 +141,7 @@ class DropoutPasses:
             """Predictions (B, passes, T)."""
             repeated = [tf.repeat(part, times, axis=0) for part in features]
             with dropout_on(model):
-                y = after(repeated, training=False)
+                y = after(repeated, training=False)[..., columns]
             return tf.reshape(y, [-1, times, y.shape[-1]])
 
         self._several = tf.function(several, reduce_retracing=True)

@@ -17,9 +17,10 @@ from keras import ops
 
 from degu.augment import Augmentation, Augmenter, RandomMutation, RandomShuffle
 from degu.errors import InputError
+from degu.heads import Heads
 from degu.sweep import Variant
 from degu.training.batches import Augment
-from degu.uncertainty import VARIANCE_FLOOR
+from degu.uncertainty import LOG_VARIANCES, VARIANCE_FLOOR
 
 
 def mode_augmentation(
@@ -66,7 +67,9 @@ def beside(augment: Augmentation) -> Augment:
     return lambda x, rng: (x, augment(x, rng))
 
 
-def ensemble_labels(teachers: Sequence[keras.Model], uncertainty: str) -> Callable[[Any], Any]:
+def ensemble_labels(
+    teachers: Sequence[keras.Model], uncertainty: str, heads: Heads | None = None
+) -> Callable[[Any], Any]:
     """A function that labels sequences by an ensemble, as part of whatever graph it is called in.
 
     Args:
@@ -74,10 +77,13 @@ def ensemble_labels(teachers: Sequence[keras.Model], uncertainty: str) -> Callab
             in inference mode; their weights are used where they are and never changed.
         uncertainty: ``std``, the population standard deviation (ddof 0), or ``logvar``, the log of
             the variance floored at :data:`degu.uncertainty.VARIANCE_FLOOR`.
+        heads: of the teachers, whose outputs are means alone by default. Of aleatoric heads it is
+            the mean of the variances that counts (:func:`degu.uncertainty.ensemble_aleatoric`).
 
     Returns:
         A function from a tensor (B, L, 4) to one (B, 2T) float32: the means, then the
-        uncertainties. No gradient passes through it. It raises InputError if the outputs of the
+        uncertainties; between them logarithms of aleatoric variances, (B, 3T), if the teachers
+        predict such. No gradient passes through it. It raises InputError if the outputs of the
         teachers differ in shape.
 
     Raises:
@@ -102,16 +108,23 @@ def ensemble_labels(teachers: Sequence[keras.Model], uncertainty: str) -> Callab
                     f"and teacher 1 ({teachers[0].name}) {_shape(first)}; an ensemble needs one "
                     "shape."
                 )
+        stack = ops.stack(predictions)
+        aleatoric: list[Any] = []
+        means = stack if heads is None else stack[..., heads.slice("mean")]
+        if heads is not None and "aleatoric" in heads.kinds:
+            variances = ops.exp(ops.clip(stack[..., heads.slice("aleatoric")], *LOG_VARIANCES))
+            aleatoric = [ops.log(ops.mean(variances, axis=0))]
         # Of what sets the members apart from one of them, mean and squares lose nothing to
         # rounding, and members that agree exactly have a spread of exactly 0.
-        apart = ops.stack(predictions) - first
+        first = means[0]
+        apart = means - first
         centre = ops.mean(apart, axis=0)
         variance = ops.mean(ops.square(apart - centre), axis=0)
         if uncertainty == "std":
             spread = ops.sqrt(variance)
         else:
             spread = ops.log(ops.maximum(variance, VARIANCE_FLOOR))
-        return ops.stop_gradient(ops.concatenate([first + centre, spread], axis=-1))
+        return ops.stop_gradient(ops.concatenate([first + centre, *aleatoric, spread], axis=-1))
 
     return label
 
@@ -127,8 +140,9 @@ class DynamicStudent(keras.Model):
     is the plain student. The teachers are no part of it.
 
     Args:
-        student: any Keras model with outputs (B, 2T): means, then uncertainties. Trained in place.
-        teachers, uncertainty: as for :func:`ensemble_labels`.
+        student: any Keras model with outputs (B, 2T): means, then uncertainties, between them
+            aleatoric ones if the teachers have such. Trained in place.
+        teachers, uncertainty, heads: as for :func:`ensemble_labels`.
 
     Raises:
         InputError: as :func:`ensemble_labels`; at its first batch if the student's output, or y of
@@ -142,13 +156,17 @@ class DynamicStudent(keras.Model):
     """
 
     def __init__(
-        self, student: keras.Model, teachers: Sequence[keras.Model], uncertainty: str = "std"
+        self,
+        student: keras.Model,
+        teachers: Sequence[keras.Model],
+        uncertainty: str = "std",
+        heads: Heads | None = None,
     ) -> None:
         super().__init__(name=student.name)
         self.student = student
         # A function hides the teachers from Keras, which would track models in an attribute as
         # layers of this one: train them, count their weights and save them.
-        self._label = ensemble_labels(teachers, uncertainty)
+        self._label = ensemble_labels(teachers, uncertainty, heads)
         self.built = student.built
 
     def identity(self) -> tuple[Any, ...]:

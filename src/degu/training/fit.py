@@ -12,7 +12,7 @@ import numpy as np
 
 from degu.dataset.copies import Copies
 from degu.errors import DeguError
-from degu.heads import Heads
+from degu.heads import Columns, Heads
 from degu.io.versions import STAGES, package_versions
 from degu.models.draw import fresh_optimizer
 from degu.models.files import save_weights
@@ -306,7 +306,8 @@ def squared_error_of(heads: Heads, uncertainty_weight: float = 1) -> keras.losse
 
     Args:
         heads: names of the output columns.
-        uncertainty_weight: that the errors of epistemic heads are multiplied by.
+        uncertainty_weight: that the errors of epistemic heads are multiplied by. Those of aleatoric
+            heads, logarithms of variances, count as those of means do.
     """
     if uncertainty_weight == 1 or heads.epistemic is None:
         return keras.losses.MeanSquaredError()
@@ -315,13 +316,21 @@ def squared_error_of(heads: Heads, uncertainty_weight: float = 1) -> keras.losse
     return WeightedSquaredError(weights.tolist())
 
 
-def head_errors(heads: Heads) -> list[Any]:
-    """A metric ``MSE_{head}`` for each head, to follow them apart: the loss is their mean."""
+def head_errors(heads: Heads, labels: Columns | None = None) -> list[Any]:
+    """A metric ``MSE_{head}`` for each head, to follow them apart: the loss is their mean.
 
-    def squared_error(column: int) -> Callable[[Any, Any], Any]:
-        return lambda y, pred: keras.ops.square(y[..., column] - pred[..., column])
+    Args:
+        heads: names of the output columns.
+        labels: names of the columns of y, by default the same; heads that are not among them have
+            no error.
+    """
+    known = (labels or heads).columns
+
+    def squared_error(label: int, head: int) -> Callable[[Any, Any], Any]:
+        return lambda y, pred: keras.ops.square(y[..., label] - pred[..., head])
 
     return [
-        keras.metrics.MeanMetricWrapper(squared_error(i), name=f"MSE_{name}")
+        keras.metrics.MeanMetricWrapper(squared_error(known.index(name), i), name=f"MSE_{name}")
         for i, name in enumerate(heads.columns)
+        if name in known
     ]

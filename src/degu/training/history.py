@@ -14,6 +14,9 @@ import pandas as pd
 from degu.errors import InputError
 from degu.io.files import write_csv
 
+OF_REPLICATES = "replicates"
+"""Name of the loss of :func:`degu.training.aleatoric.of_replicates` in histories."""
+
 
 def save_history(history: Mapping[str, Sequence[float]], path: str | os.PathLike[str]) -> None:
     """A CSV with a row an epoch, counted from 1."""
@@ -42,8 +45,13 @@ def lowest_error(history: Mapping[str, Sequence[float]]) -> float:
 
     The smallest validation loss. Where early stopping went by a negative log likelihood, exp(2 NLL)
     in its place: of Gaussians about the prediction that is 2πe times the variance, so that ratios
-    mean the same. NaN where none was measured.
+    mean the same. Where it went by squared errors and a likelihood of variances together, the
+    squared errors of means of that epoch. NaN where none was measured.
     """
+    together = np.array(history.get(f"val_{OF_REPLICATES}", ()))
+    if np.isfinite(together).any():
+        errors = [values for name, values in history.items() if name.startswith("val_MSE_")]
+        return float(np.mean(errors, axis=0)[np.nanargmin(together)])
     likelihood = "val_nll" in history
     values = history.get("val_nll" if likelihood else "val_loss", ())
     measured = [value for value in values if value == value]

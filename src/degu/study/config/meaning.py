@@ -65,6 +65,7 @@ def check_meaning(config: Config, rules: Schema) -> None:
     ingest.check(config["data"], config["targets"], rules["properties"]["data"]["properties"])
     for architecture in config["mixed_architectures"]:
         _refuse_unknown("mixed_architectures", architecture)
+    _check_aleatoric(config)
     _check_training(config)
     _check_augmentation(config)
     _check_attribution(config)
@@ -82,6 +83,19 @@ def _check_names(config: Config, rules: Schema) -> None:
         raise InputError(
             "dataset: simulated is the name of the embedded study; give yours a name of its own, "
             "for example `dataset: my_assay`."
+        )
+
+
+def _check_aleatoric(config: Config) -> None:
+    """Of a source with ``replicates`` it is known before it is read whether there are some."""
+    data = config["data"]
+    if config["aleatoric"] != "replicates" or "replicates" not in data:
+        return
+    given = data["replicates"] or 0
+    if isinstance(given, int) and given < 2:
+        raise InputError(
+            "aleatoric: replicates needs two or more replicates to learn from; give them in "
+            "data.replicates, or write `aleatoric: learned`."
         )
 
 
