@@ -57,8 +57,8 @@ class Kind:
         losses: ``module:function`` from heads and :attr:`loss_settings` to the loss of training and
             the one of validation, which early stopping goes by: a negative log likelihood, named
             ``nll``. Or to None: squared errors, as None in its place always gives.
-        loss_settings: what the loss goes by, from the config; of those with several values, each
-            model is trained with every one, and the one of least validation NLL is kept.
+        loss_settings: what the loss goes by, likewise; of those with several values, each model is
+            trained with every one, and the one of least validation NLL is kept.
         borrows: name of another kind whose models it predicts with, those of the same number; it
             trains none.
         predictor: ``module:function`` that makes what predicts with a model, where that is not the
@@ -93,7 +93,9 @@ class Kind:
     needs_teachers: bool = False
     settings: Callable[[Config, Mapping[str, str]], Mapping[str, Any]] = lambda config, w: {}
     losses: str | None = None
-    loss_settings: Callable[[Config], Mapping[str, Any] | None] = lambda config: None
+    loss_settings: Callable[[Config, Mapping[str, str]], Mapping[str, Any] | None] = (
+        lambda config, wildcards: None
+    )
     borrows: str | None = None
     predictor: str | None = None
     architecture: Callable[[Config, int], str] | None = None

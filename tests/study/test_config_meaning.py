@@ -61,7 +61,7 @@ class TestShippedConfigs:
         assert sum(pool_sizes(arms).values()) == 25 + 4 * 10 + 5 * 10
         assert config["students"] == {
             **{"replicates": 10, "uncertainty": ["std", "logvar"]},
-            "uncertainty_weight": 1,
+            "uncertainty_weight": {"std": 1, "logvar": 1},
         }
         trainings = [config[name] for name in config if name.endswith(("training", "finetuning"))]
         assert len(trainings) == 5
@@ -76,11 +76,12 @@ class TestShippedConfigs:
             checked((ROOT / "config" / name).read_text())
             for name in ("deepstarr.yaml", "deepstarr_best.yaml")
         )
-        ours = ("training", "finetuning", "distillation", "dataset")
+        ours = ("training", "finetuning", "distillation", "dataset", "students")
         assert {k: v for k, v in best.items() if not k.endswith(ours)} == {
             k: v for k, v in paper.items() if not k.endswith(ours)
         }
         assert best["distillation"]["copies"] == 4
+        assert best["students"]["uncertainty_weight"] == {"std": 1, "logvar": 0.1}
         assert {
             k: v["batch_norm"] for k, v in best.items() if k.endswith(("training", "tuning"))
         } == {

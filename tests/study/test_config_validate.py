@@ -59,7 +59,7 @@ class TestDefaults:
             "aleatoric": "none",
             "students": {
                 **{"replicates": 10, "uncertainty": ["std", "logvar"]},
-                "uncertainty_weight": 1,
+                "uncertainty_weight": {"std": 1, "logvar": 0.1},
             },
             "distillation": {
                 "copies": 4,

@@ -185,8 +185,12 @@ def test_another_version_is_another_set_of_values(params, stages, monkeypatch):
 def test_another_weight_is_another_set_of_values():
     found = set()
     for weight in (*range(1, 9), 0.5):
-        study = study_of(students={"uncertainty_weight": weight}, compute_threads=2)
+        study = study_of(students={"uncertainty_weight": {"std": weight}}, compute_threads=2)
         params = training_params(study, STUDENT, "")
+        params["loss"] = params["loss"]({"uncertainty": "std"})
         found.add(frozenset(repr(value) for value in params.values() if not callable(value)))
+        # Those of the other kind are not trained again.
+        other = training_params(study, STUDENT, "")["loss"]({"uncertainty": "logvar"})
+        assert other == {"uncertainty_weight": 0.1}
     assert len(found) == 9
-    assert training_params(study_of(), TEACHER, "")["loss"] is None
+    assert training_params(study_of(), TEACHER, "")["loss"]({}) is None

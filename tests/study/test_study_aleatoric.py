@@ -80,7 +80,11 @@ def test_heads_files_and_parameters(mode):
     other = study_of({"replicates": "learned", "learned": "replicates"}[mode])
     for name, member in by_kind.items():
         given = [training_params(s, member.kind, "") for s in (study, other)]
+        for own in given:
+            own["loss"] = own["loss"]({"uncertainty": "std"})
         same = [{k: v for k, v in own.items() if not callable(v)} for own in given]
         assert (same[0] == same[1]) == (name in ("heteroscedastic", "mean_student"))
-    assert training_params(study, TEACHER, "finetune")["loss"] == {"aleatoric": mode}
-    assert training_params(study, STUDENT, "")["loss"] == {"uncertainty_weight": 1}
+    assert training_params(study, TEACHER, "finetune")["loss"]({}) == {"aleatoric": mode}
+    assert training_params(study, STUDENT, "")["loss"]({"uncertainty": "std"}) == {
+        "uncertainty_weight": 1
+    }

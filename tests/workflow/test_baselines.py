@@ -159,7 +159,7 @@ def test_nothing_is_left(compared):
         ),
         # Of uncertainty heads, which the student of the mean has not.
         (
-            {"students": {**CONFIG["students"], "uncertainty_weight": 2}},
+            {"students": {**CONFIG["students"], "uncertainty_weight": {"std": 2}}},
             {"train_student": 1, "predict_student": 1},
         ),
     ],

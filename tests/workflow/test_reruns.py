@@ -436,7 +436,7 @@ TAUGHT = {
         (
             # All students, and no teacher; another number among the parameters is the same.
             {
-                "students": {**CONFIG["students"], "uncertainty_weight": 2},
+                "students": {**CONFIG["students"], "uncertainty_weight": {"std": 2, "logvar": 2}},
                 "attribution": {"methods": []},
             },
             TAUGHT

@@ -48,7 +48,7 @@ KIND = replace(
     shift_folder="beta_nll",
     number=heteroscedastic.replicates,
     losses="degu.baselines.beta_nll:losses",
-    loss_settings=lambda config: config["baseline_settings"]["beta_nll"],
+    loss_settings=lambda config, wildcards: config["baseline_settings"]["beta_nll"],
 )
 BASELINE = Baseline(
     "beta_nll", "β-NLL", of=("beta_nll",), laws="degu.baselines.heteroscedastic:laws", kind=KIND

@@ -112,7 +112,7 @@ KIND = Kind(
     number=replicates,
     heads=("mean", "nu", "alpha", "beta"),
     losses="degu.baselines.evidential:losses",
-    loss_settings=lambda config: config["baseline_settings"]["evidential"],
+    loss_settings=lambda config, wildcards: config["baseline_settings"]["evidential"],
 )
 BASELINE = Baseline(
     "evidential", "evidential", of=("evidential",), laws="degu.baselines.evidential:laws", kind=KIND

@@ -77,7 +77,7 @@ def training_params(study: Study, kind: Kind, phase: str) -> Inputs:
         "seed": lambda wildcards: study.seed(member(wildcards), phase),
         "compute_threads": config["compute_threads"],
         "copies": study.copies if kind.learns_copies(phase) else None,
-        "loss": kind.loss_settings(config),
+        "loss": lambda wildcards: kind.loss_settings(config, wildcards),
         "stage": STAGES["train"],
     }
     if phase == "finetune":

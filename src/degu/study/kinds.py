@@ -12,8 +12,9 @@ from degu.kinds import Choices, Config, Kind, aleatoric, replicates
 from degu.sweep import Arm, Variant, choose_arms
 
 
-def _uncertainty_weight(config: Config) -> Mapping[str, Any]:
-    return {"uncertainty_weight": config["students"]["uncertainty_weight"]}
+def _uncertainty_weight(config: Config, wildcards: Mapping[str, str]) -> Mapping[str, Any]:
+    uncertainty = wildcards.get("uncertainty") or config["dynamic_augmentation"]["uncertainty"]
+    return {"uncertainty_weight": config["students"]["uncertainty_weight"][uncertainty]}
 
 
 def _dynamic_variants(config: Config) -> Choices:
@@ -51,7 +52,7 @@ TEACHER = Kind(
     number=lambda config, size: size,
     fixed=aleatoric,
     losses="degu.training.aleatoric:losses",
-    loss_settings=lambda config: aleatoric(config) or None,
+    loss_settings=lambda config, wildcards: aleatoric(config) or None,
 )
 STUDENT = Kind(
     "student",
