@@ -97,6 +97,7 @@ def test_a_card_is_plain_attributes(write):
         "degu_seed": 7,
         "degu_dataset_sha256": "0" * 64,
         "degu_variant": None,
+        "degu_loss": {},
         "degu_architecture_sha256": "",
     }
 
