@@ -349,7 +349,7 @@ job = SimpleNamespace(
     resources=SimpleNamespace(gpu=1),
     params=SimpleNamespace(compute_threads=1, kind="teacher"),
     wildcards={"augmentation": "standard", "proportion": "1", "ix": "1"},
-    config={"require_gpu": sys.argv[1] == "required"},
+    config={"require_gpu": sys.argv[1] == "required", "aleatoric": "none"},
 )
 with model_job(job) as (member,):
     print(member.job)
