@@ -218,6 +218,7 @@ def start(job: Job, study: Path, results: Path, log: Path) -> int:
         config={
             "dataset": "tiny",
             "require_gpu": False,
+            "aleatoric": "none",
             "tracking": "none",
             "dynamic_augmentation": {"uncertainty": "std"},
             "distillation": {"copies": 0},
