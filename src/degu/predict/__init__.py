@@ -1,0 +1,1 @@
+"""Prediction with models from files, for whoever has no study: activities, uncertainty, intervals."""
