@@ -86,7 +86,7 @@ def expected(model, x):
 
 
 def rounding(expected):
-    """What effects may be off by: they are differences of larger numbers, which CPUs round apart."""
+    """What effects may be off by: differences of larger numbers, which CPUs round apart."""
     return 5e-5 * np.abs(expected).max()
 
 
