@@ -36,7 +36,7 @@ def config(table: Path | None, output: Path | None, yes: bool, **given: Any) -> 
     from degu.study.config import validate
     from degu.study.config.guess import guess_columns, write_config
 
-    ask = sys.stdin.isatty() and not yes
+    ask = _is_terminal() and not yes
     if table is None:
         if not ask:
             raise click.UsageError("Name the table: --table my_assay.tsv")
@@ -92,6 +92,10 @@ def config(table: Path | None, output: Path | None, yes: bool, **given: Any) -> 
     unused = [name for name in guess.left_out if name not in targets]
     if unused:
         click.echo(f"Not taken for activities: {', '.join(unused)} (--target takes one).", err=True)
+
+
+def _is_terminal() -> bool:
+    return sys.stdin.isatty()
 
 
 class _Answers:

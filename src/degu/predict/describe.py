@@ -93,6 +93,7 @@ def _dataset(path: Path, file: h5py.File) -> Description:
         "targets": list(info.targets),
         "units": info.units,
         "length": info.length,
+        **({"flanks": list(info.flanks)} if any(info.flanks) else {}),
         "sequences": dict(info.sizes),
         "besides X and y": fields,
         "sha256": info.sha256,
@@ -181,6 +182,7 @@ def _card(card: Card) -> Description:
         "arm": arm,
         "targets": list(card.heads.targets),
         "heads": list(card.heads.columns),
+        **({"flanks": list(card.flanks)} if any(card.flanks) else {}),
         "data set": card.dataset_sha256,
     }
 

@@ -31,6 +31,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from degu.calibration.laws import floored
 from degu.calibration.recalibration import Recalibration
 from degu.calibration.tables import ROW_COLUMNS
 from degu.dataset import DatasetInfo, read_info, read_split, read_subset
@@ -107,7 +108,7 @@ class StudentsFolder:
             )
         results, augmentation, proportion, size, uncertainty = parts.groups()
         arm = augmentation, float(proportion)
-        fields = {"size": int(size), "uncertainty": uncertainty}
+        fields: dict[str, Any] = {"size": int(size), "uncertainty": uncertainty}
         suffix = "_finetune" if len(STUDENT.phases[augmentation]) > 1 else None
         found = {
             int(match[1]): match[2]
@@ -206,6 +207,7 @@ def export(folder: PathLike, to: PathLike, config: Mapping[str, Any] | None = No
                 "targets": list(arm.info.targets),
                 "units": arm.info.units,
                 "length": arm.info.length,
+                "flanks": list(card.flanks),
             },
         )
         _write_json(new / "model_card.json", described)
@@ -263,6 +265,7 @@ def _describe(
             "targets": list(info.targets),
             "units": info.units,
             "length": info.length,
+            "flanks": list(card.flanks),
             "sizes": dict(info.sizes),
             "trained_on": len(rows),
             "sha256": info.sha256,
@@ -315,9 +318,11 @@ def _performance(arm: StudentsFolder, chosen: Member) -> list[dict[str, Any]]:
         "student": student.set_index(key)["value"],
     }
     found = []
-    for own in student[key].itertuples(index=False):
-        numbers = {name: _plain(values.get(tuple(own))) for name, values in columns.items()}
-        found.append({**own._asdict(), **numbers})
+    for record in student[key].to_dict("records"):
+        own: dict[Any, Any] = dict(record)
+        place = tuple(own.values())
+        numbers = {name: _plain(values.get(place)) for name, values in columns.items()}
+        found.append({**own, **numbers})
     return found
 
 
@@ -335,13 +340,12 @@ def _calibration(arm: StudentsFolder, chosen: Member) -> list[dict[str, Any]]:
         rows = rows[rows[name] == value]
     rows = rows[(rows["variance"] == "total") & rows["bin"].isna() & rows["shift"].isna()]
     rows = rows[rows["metric"].isin(["PICP", "MPIW"]) & rows["level"].notna()]
-    found: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for row in rows.itertuples(index=False):
-        key = row.target, row.recalibration, row.level
-        own = found.setdefault(
-            key, dict(zip(("target", "recalibration", "level"), key, strict=True))
-        )
-        own[{"PICP": "coverage", "MPIW": "width"}[row.metric]] = _plain(row.value)
+    found: dict[tuple[Any, ...], dict[Any, Any]] = {}
+    names = {"PICP": "coverage", "MPIW": "width"}
+    for row in rows.to_dict("records"):
+        key = {name: row[name] for name in ("target", "recalibration", "level")}
+        own = found.setdefault(tuple(key.values()), key)
+        own[names[row["metric"]]] = _plain(row["value"])
     if not found:
         raise InputError(f"{path} has no coverage of {arm.layout.model(chosen)}; make it again.")
     return list(found.values())
@@ -374,11 +378,10 @@ def _write_example(new: Path, arm: StudentsFolder, chosen: Member) -> None:
     (new / "example.fa").write_text("".join(records), encoding="utf-8")
     values, card = read_predictions(arm.layout.predictions(chosen), ("Test",))
     heads, numbers = in_std_units(card.heads, values["Test"][rows])
-    wanted = [(target, kind) for target in heads.targets for kind in ("mean", "std")]
-    columns = {
-        target + "_std" * (kind == "std"): numbers[:, heads.column(target, kind)]
-        for target, kind in wanted
-    }
+    columns = {}
+    for target in heads.targets:
+        columns[target] = numbers[:, heads.column(target)]
+        columns[f"{target}_std"], _ = floored(numbers[:, heads.column(target, "std")])
     pd.DataFrame({"id": ids, **columns}).to_csv(new / "example.tsv", sep="\t", index=False)
 
 

@@ -54,6 +54,7 @@ def as_markdown(card: Mapping[str, Any]) -> str:
 
 - {data["name"]}: {data["source"]}
 - targets: {", ".join(data["targets"])} ({data["units"]}); sequences of {data["length"]} bp
+- constant flanks: {" and ".join(f"`{f}`" for f in data["flanks"] if f) or "none"}
 - {sizes}; trained on {data["trained_on"]:,} of Train
 - SHA-256 of the content: `{data["sha256"]}`
 
