@@ -19,10 +19,10 @@ from degu.calibration.tables import CURVE_COLUMNS, DIFFERENCE_COLUMNS, ROW_COLUM
 from degu.dataset import read_info
 from degu.errors import InputError
 from degu.io.card import Card
-from degu.io.files import check_seal
+from degu.io.files import check_seal, sha256_of
 from degu.io.hdf5 import open_hdf5
 from degu.io.summary import COLUMNS, tidy_rows
-from degu.predict.export import FORMAT, sha256_of
+from degu.predict.export import FORMAT
 from degu.sweep import SPLITS
 
 Description = dict[str, Any]

@@ -16,7 +16,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -37,7 +36,7 @@ from degu.calibration.tables import ROW_COLUMNS
 from degu.dataset import DatasetInfo, read_info, read_split, read_subset
 from degu.errors import InputError
 from degu.io.card import Card
-from degu.io.files import MAKE_AGAIN, atomic_folder
+from degu.io.files import MAKE_AGAIN, atomic_folder, sha256_of
 from degu.io.hdf5 import open_hdf5
 from degu.io.predictions import read_predictions
 from degu.io.summary import performance_rows, tidy_rows
@@ -395,12 +394,6 @@ def _write_checksums(folder: Path) -> None:
     lines = (f"{sha256_of(path)}  {path.relative_to(folder).as_posix()}\n" for path in paths)
     text = "".join(lines)
     (folder / "SHA256SUMS").write_text(text)
-
-
-def sha256_of(path: PathLike) -> str:
-    """SHA-256 of a file's bytes, hexadecimal."""
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def read_config(paths: Sequence[PathLike]) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from degu.errors import InputError
-from degu.ingest.table import MISSING, SPLIT_NAMES, read_records
+from degu.ingest.table import MISSING, SPLIT_NAMES
+from degu.io.table import read_records
 from degu.study.config.wording import as_yaml
 
 ROWS = 1000
