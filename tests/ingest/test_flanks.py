@@ -1,12 +1,9 @@
 """Constant ends of an assay's sequences: checked once, then known of data set and models."""
 
-import json
-
 import h5py
 import numpy as np
 import pytest
 import tiny_models
-import yaml
 from conftest import random_one_hot
 
 from degu.dataset import Split, read_info, write_dataset
@@ -129,9 +126,3 @@ def test_a_damaged_card_is_refused(tmp_path, text):
         file.attrs["degu_flanks"] = text
     with pytest.raises(InputError, match="damaged card"), open_hdf5(tmp_path / "a.h5") as file:
         Card.read(file)
-
-
-def test_yaml_and_json_agree():
-    """A config that is written anew means the same."""
-    meant = config("table", "a.tsv", flanks={"left": LEFT})
-    assert validate(yaml.safe_load(json.dumps(meant))) == meant

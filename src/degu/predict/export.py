@@ -381,7 +381,9 @@ def _write_example(new: Path, arm: StudentsFolder, chosen: Member) -> None:
     for target in heads.targets:
         columns[target] = numbers[:, heads.column(target)]
         columns[f"{target}_std"], _ = floored(numbers[:, heads.column(target, "std")])
-    pd.DataFrame({"id": ids, **columns}).to_csv(new / "example.tsv", sep="\t", index=False)
+    pd.DataFrame({"id": ids, **columns}).to_csv(
+        new / "example.tsv", sep="\t", index=False, float_format="%.6g"
+    )
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:

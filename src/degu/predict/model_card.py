@@ -21,7 +21,7 @@ def limits_of(info: DatasetInfo, card: Card) -> list[str]:
         "Its coverage is an average over sequences, and not a promise for each of them.",
         "Validation sequences have served three times: to stop training early, to choose this "
         "replicate, and to fit the recalibration. Test sequences have served for none of these; "
-        "coverage and performance below are of them.",
+        "coverage and performance here are of them.",
         "The epistemic std says how much teachers disagree; it is no error of a measurement, and "
         "all teachers may be wrong in the same way.",
         "Effects of variants are differences of two predictions, for which no interval was "
@@ -48,7 +48,8 @@ def as_markdown(card: Mapping[str, Any]) -> str:
 
 {card["intended_use"]}
 
-    degu predict . sequences.fa
+    degu predict . sequences.fa                # the student
+    degu predict ensemble/*.h5 sequences.fa    # its teachers, at {training["ensemble_size"]} times the cost
 
 ## Data
 
@@ -63,8 +64,8 @@ def as_markdown(card: Mapping[str, Any]) -> str:
 - architecture {training["architecture"]}, {training["augmentation"]} training, proportion \
 {training["proportion"]:g}; {training["ensemble_size"]} teachers, distilled with \
 {training["uncertainty"]} heads; seed {training["seed"]}
-- replicate {training["replicate"]} of {training["replicates"]}, chosen on validation sequences by \
-the least {training["chosen_by"]} ({errors})
+- replicate {training["replicate"]} of {training["replicates"]}, chosen by the least \
+{training["chosen_by"]} ({errors})
 - config: {training["config"] or "not given"}; versions: {versions}
 
 ## Performance on Test
