@@ -86,7 +86,7 @@ def _hdf5(path: Path) -> Description | None:
 
 def _dataset(path: Path, file: h5py.File) -> Description:
     info = read_info(path)
-    fields = sorted(set(file["Train"]) - {"X", "y"})
+    fields = sorted({key for name in SPLITS for key in file[name]} - {"X", "y"})
     return {
         "kind": "data set",
         "source": info.source,

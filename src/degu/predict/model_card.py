@@ -49,7 +49,7 @@ def as_markdown(card: Mapping[str, Any]) -> str:
 {card["intended_use"]}
 
     degu predict . sequences.fa                # the student
-    degu predict ensemble/*.h5 sequences.fa    # its teachers, at {training["ensemble_size"]} times the cost
+    degu predict ensemble/*.h5 sequences.fa    # its {training["ensemble_size"]} teachers
 
 ## Data
 
