@@ -1,6 +1,7 @@
 """The package as others install it: a wheel in an empty environment, without the workflow."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -29,7 +30,11 @@ def test_a_wheel_predicts_in_an_empty_environment(root, tmp_path):
     def pip(python, *arguments):
         return run(python, "-m", "pip", *arguments, "--quiet", "--disable-pip-version-check")
 
-    pip(sys.executable, "wheel", "--no-deps", "--wheel-dir", tmp_path / "wheels", root)
+    source = tmp_path / "source"  # setuptools leaves its own beside what it builds
+    shutil.copytree(root / "src", source / "src", ignore=shutil.ignore_patterns("*.egg-info"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(root / name, source)
+    pip(sys.executable, "wheel", "--no-deps", "--wheel-dir", tmp_path / "wheels", source)
     (wheel,) = (tmp_path / "wheels").iterdir()
     assert wheel.name.startswith("degu_genomics-")
     run(sys.executable, "-m", "venv", tmp_path / "venv")
