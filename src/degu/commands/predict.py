@@ -123,8 +123,9 @@ def predict(
     predictor = open_models(models, batch_size, threads)
 
     from degu.genomics.files import read_sequences
+    from degu.io.files import sha256_of
     from degu.predict.fit import Fit
-    from degu.predict.journal import Journal, sha256_of
+    from degu.predict.journal import Journal
     from degu.predict.output import Columns, counted, format_of, into_file, into_stream
     from degu.predict.stream import PART, READ, Settings, count_records, estimates
 
