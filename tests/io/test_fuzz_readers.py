@@ -22,6 +22,7 @@ import h5py
 import keras
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pysam
 import pytest
 import yaml
@@ -44,6 +45,7 @@ from degu.io.predictions import read_predictions, write_predictions
 from degu.io.summary import performance_rows, tidy, tidy_rows
 from degu.metrics import performance_table
 from degu.models.files import load_model, save_model
+from degu.predict.journal import Journal, read_part
 from degu.shift.sequences import read_shift, read_shift_info, write_shift
 from degu.study.config.files import refuse_duplicate_keys
 from degu.study.config.validate import validate
@@ -63,6 +65,8 @@ TABLE = {
     "replicates": None,
     "units": "log2",
 }
+
+COLUMNS = pa.schema([("id", pa.string()), ("Dev", pa.float32())], metadata={"degu": "{}"})
 
 Read = Callable[[Path], object]
 
@@ -147,6 +151,11 @@ def formats(tmp_path_factory) -> dict[str, Format]:
     path = folder / "subset.npy"
     write_npy(np.arange(0, 24, 2), path, content="subset", proportion=0.5)
     formats["subset"] = Format(path, lambda path: read_subset(path, dataset, proportion=0.5))
+    output = Journal(folder / "out.tsv", COLUMNS)
+    output.folder.mkdir()
+    output.add(pa.table([["a", "b"], np.float32([0.5, 1])], schema=COLUMNS))
+    path = output.folder / "000000.arrow"
+    formats["journal"] = Format(path, lambda path: read_part(path, COLUMNS).to_pydict())
     path = folder / "ensemble_std_test.npy"
     write_npy(std["Test"], path, content="std of Test")
     formats["npy"] = Format(path, lambda path: read_npy(path, shape=(10, 2), dtype_kind="f"))
@@ -445,7 +454,7 @@ def same(a: object, b: object) -> bool:
 
 NAMES = (
     *("dataset", "predictions", "distillation", "shift", "sequences", "maps", "model"),
-    *("subset", "npy"),
+    *("subset", "npy", "journal"),
     *("dataset, unsealed", "predictions, unsealed", "distillation, unsealed"),
     *("shift, unsealed", "maps, unsealed", "model, unsealed", "npy, unsealed"),
     *("performance", "history", "summary"),

@@ -374,19 +374,15 @@ def test_a_damaged_part_is_refused(tmp_path, name):
 
 
 @given(st.data())
-def test_flipped_bytes_are_refused_or_read(tmp_path_factory, data):
+def test_a_flipped_byte_is_refused(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("journal")
     path = begun(folder, made()[1]) / "000000.arrow"
     content = bytearray(path.read_bytes())
-    for _ in range(data.draw(st.integers(1, 4))):
-        content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
+    content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
     path.write_bytes(content)
     own = journal(folder)
-    try:
-        with own.open(ABOUT, resume=True):
-            list(own.tables())
-    except InputError as error:
-        assert str(path) in str(error)  # noqa: PT017
+    with pytest.raises(InputError, match=str(path)), own.open(ABOUT, resume=True):
+        pass
 
 
 def test_a_damaged_journal_is_refused(tmp_path):
