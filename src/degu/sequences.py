@@ -104,9 +104,10 @@ def letter_codes(sequences: Sequence[bytes]) -> np.ndarray:
         BadLetter: for the first letter that is none of IUPAC's for DNA: U, a gap, a digit.
         ValueError: if lengths differ.
     """
-    length = len(sequences[0]) if sequences else 0
-    if any(len(sequence) != length for sequence in sequences):
-        raise ValueError("sequences have different lengths")
+    lengths = set(map(len, sequences))
+    if len(lengths) > 1:
+        raise ValueError(f"sequences have different lengths: {sorted(lengths)[:5]}")
+    length = max(lengths, default=0)
     text = bytearray().join(sequences).translate(_CODE_OF_LETTER)
     codes = np.frombuffer(text, dtype=np.uint8).reshape(len(sequences), length)
     if codes.size and codes.max() == _INVALID:

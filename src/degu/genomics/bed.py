@@ -7,18 +7,19 @@ half-open. Lines that begin with ``#``, ``track`` or ``browser``, and blank ones
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from typing import BinaryIO, Literal, cast
 
 from degu.errors import InputError
-from degu.genomics.blocks import Block
 from degu.genomics.genome import Genome
 from degu.io.streams import LONGEST, Source
 
 Beyond = Literal["error", "pad"]
 
-_PIECE = 1024
 _LONGEST_LINE = 2**20
+_NUMBER = re.compile(r"-?[0-9]{1,15}").fullmatch
+_STRANDS = {"", "+", "-", "."}  # "" where there is no such column
 # Letters without a complement in DNA, such as U, stay and are refused as they stand.
 _COMPLEMENT = bytes.maketrans(b"ACGTRYSWKMBDHVNacgtryswkmbdhvn", b"TGCAYRSWMKVHDBNtgcayrswmkvhdbn")
 
@@ -30,8 +31,8 @@ def read_bed(
     length: int | None = None,
     summit: bool = False,
     beyond: Beyond = "error",
-) -> Iterator[Block]:
-    """Yield the sequences of a BED that is open, in pieces of any number.
+) -> Iterator[tuple[str, bytes]]:
+    """Yield the id and the sequence of each interval of a BED that is open.
 
     Ids and sequences are those of ``bedtools getfasta -s``: the id is ``chrom:start-stop(strand)``
     with the BED's own name of the contig (``()`` where there is no strand column), an interval on
@@ -60,8 +61,6 @@ def read_bed(
     """
     if summit and length is None:
         raise ValueError("windows about summits need a length")
-    ids: list[str] = []
-    sequences: list[bytes] = []
     found = False
     for fields in _lines(source):
         found = True
@@ -85,15 +84,11 @@ def read_bed(
                 "what is missing (--beyond pad)."
             )
         letters = genome.fetch(contig, start, stop)
-        sequences.append(letters.translate(_COMPLEMENT)[::-1] if strand == "-" else letters)
-        ids.append(f"{name}:{start}-{stop}({strand})")
-        if len(ids) == _PIECE:
-            yield Block(ids, sequences)
-            ids, sequences = [], []
+        if strand == "-":
+            letters = letters.translate(_COMPLEMENT)[::-1]
+        yield f"{name}:{start}-{stop}({strand})", letters
     if not found:
         raise InputError(f"{source.path} has no intervals; a line of BED is a contig, start, stop.")
-    if ids:
-        yield Block(ids, sequences)
 
 
 def _lines(source: Source) -> Iterator[list[str]]:
@@ -110,7 +105,7 @@ def _lines(source: Source) -> Iterator[list[str]]:
         fields = line.split("\t") if "\t" in line else line.split()
         if not line.strip() or line.startswith("#"):
             continue
-        if line.split(None, 1)[0] in ("track", "browser") and not _is_interval(fields):
+        if line.startswith(("track", "browser")) and not all(map(_NUMBER, fields[1:3] or [""])):
             continue
         yield fields
 
@@ -121,46 +116,37 @@ def _interval(fields: list[str], where: str) -> tuple[int, int, str]:
             f"{where}: {len(fields)} columns are fewer than the three of BED; write contig, start "
             "and stop, separated by tabs."
         )
-    numbers = [field.strip() for field in fields[1:3]]
-    if not _is_number(*(number.removeprefix("-") for number in numbers)):
+    _, begin, end = fields[:3]
+    if not (_NUMBER(begin) and _NUMBER(end)):
         raise InputError(
-            f"{where}: start {numbers[0]!r:.40} and stop {numbers[1]!r:.40} are not both whole "
-            "numbers; correct the line."
+            f"{where}: start {begin!r:.40} and stop {end!r:.40} are not both whole numbers; "
+            "correct the line."
         )
-    start, stop = map(int, numbers)
-    if start < 0 or start >= stop or stop - start > LONGEST:
-        problem = (
-            "begins before the contig"
-            if start < 0
-            else "is empty"
-            if start >= stop
-            else f"is longer than {LONGEST:,} bases"
-        )
+    start, stop = int(begin), int(end)
+    if not 0 <= start < stop <= start + LONGEST:
+        problem = f"is longer than {LONGEST:,} bases"
+        if stop <= start:
+            problem = "is empty, since the stop is not part of it"
+        if start < 0:
+            problem = "begins before the contig, where starts count from 0"
         raise InputError(
-            f"{where}: the interval from {start} to {stop} {problem} (starts count from 0, and the "
-            "stop is not part of it); correct or remove the line."
+            f"{where}: the interval from {start} to {stop} {problem}; correct or remove the line."
         )
     strand = fields[5].strip() if len(fields) > 5 else ""
-    if len(fields) > 5 and strand not in ("+", "-", "."):
-        raise InputError(f"{where}: the strand {strand!r:.40} is none of '+', '-' and '.'.")
+    if strand not in _STRANDS or (len(fields) > 5 and not strand):
+        raise InputError(
+            f"{where}: the strand (column 6) is {strand!r:.40}, none of '+', '-' and '.'; correct "
+            "the line."
+        )
     return start, stop, strand
 
 
 def _summit(fields: list[str], size: int, where: str) -> int:
     text = fields[9].strip() if len(fields) > 9 else ""
-    if not _is_number(text) or int(text) >= size:
-        what = "not called" if text == "-1" else f"{text!r:.40}" if text else "missing"
+    if not _NUMBER(text) or not 0 <= int(text) < size:
+        what = "not called (-1)" if text == "-1" else f"{text!r:.40}" if text else "missing"
         raise InputError(
             f"{where}: the summit (column 10 of a narrowPeak) is {what}, where its distance from "
             "the start of the interval is needed; remove the line, or leave --summit out."
         )
     return int(text)
-
-
-def _is_interval(fields: list[str]) -> bool:
-    return len(fields) > 2 and _is_number(*fields[1:3])
-
-
-def _is_number(*texts: str) -> bool:
-    """Whether all are whole numbers that a genome may have."""
-    return all(text.isascii() and text.isdigit() and len(text) < 16 for text in texts)

@@ -11,6 +11,10 @@ MOST_BASES = 2**26
 """A block ends with the sequence that brings it to so many bases, however few rows it has."""
 
 
+# Of a piece: enough to be fast, and few enough to be small.
+_PIECE_ROWS, _PIECE_BASES = 1024, 2**20
+
+
 @dataclass(frozen=True)
 class Block:
     """Sequences that follow each other in a file.
@@ -26,6 +30,22 @@ class Block:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+
+def gathered(records: Iterable[tuple[str, bytes]]) -> Iterator[Block]:
+    """Ids and sequences that come one by one, in pieces for :func:`in_blocks`."""
+    ids: list[str] = []
+    sequences: list[bytes] = []
+    bases = 0
+    for label, sequence in records:
+        ids.append(label)
+        sequences.append(sequence)
+        bases += len(sequence)
+        if len(ids) == _PIECE_ROWS or bases >= _PIECE_BASES:
+            yield Block(ids, sequences)
+            ids, sequences, bases = [], [], 0
+    if ids:
+        yield Block(ids, sequences)
 
 
 def in_blocks(pieces: Iterable[Block], rows: int) -> Iterator[Block]:

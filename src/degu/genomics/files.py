@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from degu.errors import InputError
-from degu.genomics.blocks import Block, in_blocks
+from degu.genomics.blocks import Block, gathered, in_blocks
 from degu.genomics.fasta import read_fasta
 from degu.genomics.table import read_table
 from degu.io.streams import Source, open_source
@@ -48,19 +48,23 @@ def read_sequences(
     """
     with open_source(path) as source:
         start = source.stream.peek(1)
+        if not start:
+            raise InputError(f"{source.path} is empty; check the file.")
         if start.lstrip()[:1] in (b">", b"@", b";") or _has_record(start):
             kind, pieces = "FASTA", read_fasta(source)
         elif genome is None:
             _check_table(source, start)
             kind = "table"
-            pieces = read_table(source, sequence_column=sequence_column, id_column=id_column)
+            read = read_table(source, sequence_column=sequence_column, id_column=id_column)
+            pieces = gathered(read)
         else:
             from degu.genomics.bed import read_bed
             from degu.genomics.genome import Genome
 
             kind = "BED"
             opened = genome if isinstance(genome, Genome) else Genome(genome)
-            pieces = read_bed(source, opened, length=length, summit=summit, beyond=beyond)
+            read = read_bed(source, opened, length=length, summit=summit, beyond=beyond)
+            pieces = gathered(read)
         for option, value, of in (
             ("a sequence column", sequence_column, "table"),
             ("an id column", id_column, "table"),

@@ -5,11 +5,12 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import re
 import struct
 import zlib
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pysam
@@ -19,9 +20,13 @@ from degu.io.files import atomic_path
 from degu.io.streams import is_bgzip, open_source
 
 _SHOWN_CONTIGS = 5
-# Contigs whose place an index must have right, and how far before it a header may begin.
-_CHECKED_CONTIGS = 1000
+# Contigs at most whose place an index must have right, bytes that are looked at before and after.
+_CHECKED_CONTIGS = 250
 _LONGEST_HEADER = 4096
+_AFTER = 64
+_LONGEST_BLOCK = 2**16
+# A line of a .fai: name, bases, offset of the first one, bases and bytes of a line.
+_ENTRY = re.compile(rb"([^\t]+)" + rb"\t(\d{1,15})" * 4)
 
 # Of bytes of the uncompressed file: where, how many.
 _Read = Callable[[int, int], bytes]
@@ -53,11 +58,13 @@ class Genome:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
         compressed = _check_fasta(self.path)
-        fai, gzi = _index(self.path, compressed)
+        # htslib takes a name for an option or an address, if it looks like one.
+        absolute = os.path.abspath(path)
+        fai, gzi = _index(absolute, compressed)
         try:
             with _quiet():
                 self._file = pysam.FastaFile(
-                    self.path,
+                    absolute,
                     filepath_index=str(fai),
                     filepath_index_compressed=str(gzi) if gzi else None,
                 )
@@ -183,17 +190,19 @@ def _index(path: str, compressed: bool) -> tuple[Path, Path | None]:
 
 
 def _make_index(path: str, fai: Path, gzi: Path | None) -> None:
-    with atomic_path(fai) as fai_made, atomic_path(gzi or fai) as gzi_made:
+    options = []
+    with ExitStack() as made:
+        for option, file in (("--fai-idx", fai), ("--gzi-idx", gzi)):
+            if file:
+                options += [option, str(made.enter_context(atomic_path(file)))]
         try:
             with _quiet():
-                pysam.faidx("--fai-idx", str(fai_made), "--gzi-idx", str(gzi_made), path)
+                pysam.faidx(*options, path)
         except pysam.SamtoolsError as error:
             raise InputError(
-                f"{path} cannot be indexed; all lines of a contig but its last must be equally "
-                "long, and names must differ, which `samtools faidx` checks."
+                f"{path} cannot be indexed as by `samtools faidx`; it must be a whole FASTA, and "
+                "all lines of a contig but its last one equally long."
             ) from error
-        if gzi is None:
-            gzi_made.write_bytes(fai_made.read_bytes())
 
 
 def _is_valid(path: str, fai: Path, gzi: Path | None, changed: int) -> bool:
@@ -201,28 +210,36 @@ def _is_valid(path: str, fai: Path, gzi: Path | None, changed: int) -> bool:
     try:
         if any(file and file.stat().st_mtime_ns < changed for file in (fai, gzi)):
             return False
-        entries = []
-        for line in fai.read_text().splitlines():
-            name, *numbers = line.split("\t")
+        contigs = []
+        for line in fai.read_bytes().removesuffix(b"\n").split(b"\n"):
+            entry = _ENTRY.fullmatch(line)
+            if not entry:
+                return False
+            name, *numbers = entry.groups()
             length, offset, bases, width = map(int, numbers)
-            entries.append((name, offset, offset + length // bases * width + length % bases))
+            last = length - 1
+            contigs.append((name, offset, offset + last // bases * width + last % bases + 1))
         with _reader(path, gzi) as read:
-            return _fits(entries, read)
-    except (OSError, EOFError, ValueError, zlib.error, struct.error, ZeroDivisionError):
+            chosen = contigs[:: len(contigs) // _CHECKED_CONTIGS + 1]
+            return (
+                all(_is_contig(*contig, read) for contig in chosen)
+                and not read(max(end for _, _, end in contigs), _AFTER).strip()
+            )
+    except (OSError, EOFError, ValueError, ArithmeticError, zlib.error, struct.error):
         return False
 
 
-def _fits(entries: list[tuple[str, int, int]], read: _Read) -> bool:
-    for name, offset, _ in entries[:: max(1, len(entries) // _CHECKED_CONTIGS)]:
-        size = min(offset, _LONGEST_HEADER)
-        before = b"\n" + read(offset - size, size)
-        start = before.rfind(b"\n>")
-        if not before.endswith(b"\n") or (start < 0 and size == offset):
-            return False
-        if start >= 0 and (before[start + 2 :].split() or [b""])[0] != name.encode():
-            return False
-    end = max((end for _, _, end in entries), default=0)
-    return bool(entries) and len(read(end - 1, 1)) == 1 and not read(end, 64).strip()
+def _is_contig(name: bytes, start: int, end: int, read: _Read) -> bool:
+    """Whether the bases of a contig are from ``start`` to ``end`` of the file."""
+    size = min(start, _LONGEST_HEADER)
+    before = b"\n" + read(start - size, size)
+    header = before.rfind(b"\n>")
+    if not before.endswith(b"\n") or (header < 0 and size == start):
+        return False
+    if header >= 0 and before[header + 2 :].split()[:1] != [name]:
+        return False
+    last, after = read(end - 1, 1), read(end, _AFTER)
+    return bool(last.strip()) and after.lstrip()[:1] in (b"", b">")
 
 
 @contextmanager
@@ -241,6 +258,8 @@ def _reader(path: str, gzi: Path | None) -> Iterator[_Read]:
                 stream.seek(offset)
                 return stream.read(size)
             compressed, uncompressed = blocks[bisect_right(starts, offset) - 1]
+            if offset - uncompressed > _LONGEST_BLOCK:
+                return b""
             stream.seek(compressed)
             with gzip.GzipFile(fileobj=stream) as unzipped:
                 unzipped.read(offset - uncompressed)

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator
 
 from degu.errors import InputError
-from degu.genomics.blocks import Block
 from degu.genomics.fasta import CONTROL
 from degu.io.streams import Source
 from degu.io.table import check_header, find_column, records
@@ -15,13 +14,11 @@ SEQUENCE_COLUMNS = ("sequence", "seq")
 ID_COLUMNS = ("id", "name", "sequence_id", "seq_id")
 """Columns that are looked for where none is named, in this order and in any case."""
 
-_PIECE = 1024
-
 
 def read_table(
     source: Source, *, sequence_column: str | None = None, id_column: str | None = None
-) -> Iterator[Block]:
-    """Yield the sequences of a table that is open, in pieces of any number.
+) -> Iterator[tuple[str, bytes]]:
+    """Yield the id and the sequence of each row of a table that is open.
 
     Args:
         source: the table.
@@ -42,10 +39,7 @@ def read_table(
         sequence = find_column(source.path, header, SEQUENCE_COLUMNS[0])
     label = _column(source.path, header, id_column, ID_COLUMNS)
     number = 0
-    ids: list[str] = []
-    sequences: list[bytes] = []
-    for line, row in rows:
-        number += 1
+    for number, (line, row) in enumerate(rows, 1):
         letters = "".join(row[sequence].split())
         if not letters:
             raise InputError(
@@ -58,15 +52,9 @@ def read_table(
                 f"{source.path}, line {line}, column {header[label]!r}: {row[label]!r} is no id; "
                 "fill one in."
             )
-        ids.append(name)
-        sequences.append(letters.encode())
-        if len(ids) == _PIECE:
-            yield Block(ids, sequences)
-            ids, sequences = [], []
+        yield name, letters.encode()
     if not number:
         raise InputError(f"{source.path} has a header but no rows; add the sequences.")
-    if ids:
-        yield Block(ids, sequences)
 
 
 def _column(

@@ -7,7 +7,6 @@ is what only this file has: published row counts, and windows whose two strands 
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -96,12 +95,12 @@ def ingest(
     """
     from degu.dataset import write_dataset
     from degu.io.download import check_sha256
+    from degu.io.files import sha256_of
 
     columns = _target_columns(targets)
     expected = check_sha256(data["sha256"])
     file = table.source_file(data)
-    with file.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    digest = sha256_of(file)
     if expected not in (None, digest):
         raise InputError(
             f"{file} has the SHA-256 {digest}, but data.sha256 is {expected}; download the file "

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,15 +13,28 @@ from typing import Any
 import pyarrow as pa
 
 from degu.errors import InputError
-from degu.io.files import atomic_path
+from degu.io.files import atomic_path, check_seal, seal
 
 FORMAT = 1
 
 
-def sha256_of(path: str | os.PathLike[str]) -> str:
-    """SHA-256 of a file's bytes, hexadecimal."""
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def read_part(path: Path, schema: pa.Schema) -> pa.Table:
+    """A table of a journal.
+
+    Raises:
+        InputError: if it is not as it was written, or has other columns; names the file.
+    """
+    try:
+        sealed = check_seal(path)
+        with pa.OSFile(str(path)) as source:
+            table = pa.ipc.open_stream(source).read_all() if sealed else None
+    except (InputError, pa.ArrowException, OSError):
+        table = None
+    if table is None:
+        raise InputError(f"{path} is damaged; start again without --resume.")
+    if not table.schema.equals(schema, check_metadata=True):
+        raise InputError(f"{path} has other columns; start again without --resume.")
+    return table
 
 
 class Journal:
@@ -72,14 +83,17 @@ class Journal:
     def add(self, table: pa.Table) -> None:
         """Keep a table, whole or not at all."""
         path = self._path(len(self.done))
-        with atomic_path(path) as temporary, pa.ipc.new_file(temporary, self._schema) as file:
-            file.write_table(table)
+        with atomic_path(path) as temporary:
+            # A stream, not a file of Arrow: that ends in its footer, where a seal would be.
+            with pa.ipc.new_stream(temporary, self._schema) as stream:
+                stream.write_table(table)
+            seal(temporary)
         self.done.append(len(table))
 
     def tables(self) -> Iterator[pa.Table]:
         """Those that are kept, in order."""
         for number in range(len(self.done)):
-            yield self._read(self._path(number))
+            yield read_part(self._path(number), self._schema)
 
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:06d}.arrow"
@@ -87,19 +101,8 @@ class Journal:
     def _rows(self) -> Iterator[int]:
         number = 0
         while (path := self._path(number)).exists():
-            yield len(self._read(path))
+            yield len(read_part(path, self._schema))
             number += 1
-
-    def _read(self, path: Path) -> pa.Table:
-        try:
-            with pa.memory_map(str(path)) as source:
-                table = pa.ipc.open_file(source).read_all()
-            table.validate(full=True)
-        except (pa.ArrowException, OSError) as error:
-            raise InputError(f"{path} is damaged; start again without --resume.") from error
-        if not table.schema.equals(self._schema, check_metadata=True):
-            raise InputError(f"{path} has other columns; start again without --resume.")
-        return table
 
     def _check(self, about: dict[str, Any]) -> None:
         path = self.folder / "journal.json"
