@@ -11,7 +11,15 @@ from scipy import stats
 
 from degu import sequences
 from degu.errors import InputError
-from degu.sequences import decode, dinucleotide_shuffle, one_hot, reverse_complement
+from degu.sequences import (
+    BadLetter,
+    decode,
+    dinucleotide_shuffle,
+    from_codes,
+    letter_codes,
+    one_hot,
+    reverse_complement,
+)
 
 dna = st.integers(1, 40).flatmap(
     lambda length: st.lists(
@@ -155,3 +163,42 @@ def test_no_sequences_have_no_shuffles():
 def test_what_cannot_be_shuffled(x, k, message):
     with pytest.raises(InputError, match=message):
         dinucleotide_shuffle(x, k, 0)
+
+
+@given(dna)
+def test_codes_of_letters_are_those_of_one_hot(strings):
+    codes = letter_codes([string.encode() for string in strings])
+    assert codes.dtype == np.uint8
+    np.testing.assert_array_equal(from_codes(codes), one_hot(strings))
+    np.testing.assert_array_equal(codes, [["ACGTN".index(base) for base in s] for s in strings])
+    np.testing.assert_array_equal(codes, letter_codes([s.lower().encode() for s in strings]))
+
+
+def test_letters_for_several_bases_are_unknown():
+    np.testing.assert_array_equal(
+        letter_codes([b"RYSWKMBDHVN", b"ryswkmbdhvn"]), np.full((2, 11), 4)
+    )
+
+
+def test_codes_of_no_sequences():
+    assert letter_codes([]).shape == (0, 0)
+    assert letter_codes([b"", b""]).shape == (2, 0)
+
+
+@pytest.mark.parametrize("byte", sorted(set(range(256)) - set(b"ACGTNRYSWKMBDHVacgtnryswkmbdhv")))
+def test_any_other_byte_is_named_with_its_place(byte):
+    with pytest.raises(BadLetter) as caught:
+        letter_codes([b"ACGT", b"NA" + bytes([byte]) + b"C", b"UUUU"])
+    assert (caught.value.row, caught.value.position) == (1, 2)
+    assert caught.value.letter == (chr(byte) if byte < 128 else "\ufffd")
+
+
+def test_a_character_of_several_bytes_is_named_whole():
+    with pytest.raises(BadLetter, match="sequence 1 has 'é' at position 3") as caught:
+        letter_codes(["ACéT".encode()])
+    assert caught.value.letter == "é"
+
+
+def test_sequences_of_several_lengths_have_no_codes():
+    with pytest.raises(ValueError, match="different lengths"):
+        letter_codes([b"AC", b"A"])

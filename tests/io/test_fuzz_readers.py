@@ -22,6 +22,8 @@ import h5py
 import keras
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pysam
 import pytest
 import yaml
 from conftest import ROOT, write_small_dataset
@@ -33,6 +35,8 @@ from degu.attribution.selection import read_sequences, write_sequences
 from degu.dataset import SPLITS, read_info, read_split, read_subset
 from degu.dataset.distillation import read_lessons, write_distillation
 from degu.errors import DeguError
+from degu.genomics.files import read_sequences as read_letters
+from degu.genomics.genome import Genome
 from degu.heads import Heads
 from degu.ingest import deepstarr, hdf5, table
 from degu.io.card import Card
@@ -41,6 +45,7 @@ from degu.io.predictions import read_predictions, write_predictions
 from degu.io.summary import performance_rows, tidy, tidy_rows
 from degu.metrics import performance_table
 from degu.models.files import load_model, save_model
+from degu.predict.journal import Journal, read_part
 from degu.shift.sequences import read_shift, read_shift_info, write_shift
 from degu.study.config.files import refuse_duplicate_keys
 from degu.study.config.validate import validate
@@ -60,6 +65,8 @@ TABLE = {
     "replicates": None,
     "units": "log2",
 }
+
+COLUMNS = pa.schema([("id", pa.string()), ("Dev", pa.float32())], metadata={"degu": "{}"})
 
 Read = Callable[[Path], object]
 
@@ -144,6 +151,11 @@ def formats(tmp_path_factory) -> dict[str, Format]:
     path = folder / "subset.npy"
     write_npy(np.arange(0, 24, 2), path, content="subset", proportion=0.5)
     formats["subset"] = Format(path, lambda path: read_subset(path, dataset, proportion=0.5))
+    output = Journal(folder / "out.tsv", COLUMNS)
+    output.folder.mkdir()
+    output.add(pa.table([["a", "b"], np.float32([0.5, 1])], schema=COLUMNS))
+    path = output.folder / "000000.arrow"
+    formats["journal"] = Format(path, lambda path: read_part(path, COLUMNS).to_pydict())
     path = folder / "ensemble_std_test.npy"
     write_npy(std["Test"], path, content="std of Test")
     formats["npy"] = Format(path, lambda path: read_npy(path, shape=(10, 2), dtype_kind="f"))
@@ -187,6 +199,8 @@ def formats(tmp_path_factory) -> dict[str, Format]:
                 file[x], file[y] = values.x, values.y.T if layout == "lower" else values.y
         formats[f"HDF5, {layout}"] = Format(path, ingested(hdf5, folder), False)
 
+    formats |= letters(splits, folder)
+
     path = folder / "config.yaml"
     path.write_text((ROOT / "config/plant_terminators.yaml").read_text())
     formats["config"] = Format(path, read_config, False)
@@ -214,7 +228,79 @@ def tables(splits) -> dict[str, str]:
     }
 
 
+def letters(splits, folder: Path) -> dict[str, Format]:
+    """The same sequences as they come to the commands: FASTA, a table, a BED of a genome."""
+    own = ["".join("ACGT"[i] for i in x.argmax(axis=1)) for s in splits.values() for x in s.x]
+    genome = folder / "genome.fa"
+    genome.write_text("".join(f">chr{i}\n{own[i]}\n{own[i + 1]}\n" for i in range(4)))
+    Genome(genome).close()
+    contents = {
+        "letters.fa": "".join(f">s{i} of a test\n{s[:7]}\n{s[7:]}\n" for i, s in enumerate(own)),
+        "letters.tsv": "id\tsequence\n" + "".join(f"s{i}\t{s}\n" for i, s in enumerate(own)),
+        "peaks.bed": "".join(f"{i % 4}\t{i}\t{i + 3}\tx\t0\t-\n" for i in range(12)),
+        "peaks.narrowPeak": "chr1\t5\t9\tx\t0\t.\t1.5\t-1\t-1\t2\n" * 12,
+    }
+    formats = {}
+    for name, text in contents.items():
+        options = {}
+        if name.startswith("peaks"):
+            options = {"genome": genome, "beyond": "pad"}
+        if name == "peaks.narrowPeak":
+            options |= {"summit": True, "length": 6}
+
+        def read(path: Path, options=options) -> object:
+            return list(read_letters(path, 5, **options))
+
+        path = folder / name
+        path.write_text(text)
+        formats[name] = Format(path, read, False)
+    for name, packed in (
+        ("letters.fa.gz", gzip.compress(contents["letters.fa"].encode())),
+        ("letters.bgz", bgzipped(contents["letters.fa"], folder)),
+    ):
+        path = folder / name
+        path.write_bytes(packed)
+        formats[name] = Format(path, formats["letters.fa"].read, False)
+
+    # The genome itself, and its index beside a genome that is whole.
+    formats["genome.fa"] = Format(genome, read_genome, False)
+    packed = folder / "genome.bgz"
+    packed.write_bytes(bgzipped(genome.read_text(), folder))
+    formats["genome.bgz"] = Format(packed, read_genome, False)
+    for index in (genome.with_suffix(".fa.fai"), Path(f"{packed}.fai"), Path(f"{packed}.gzi")):
+        Genome(packed).close()
+        formats[index.name] = Format(index, read_by_index, True)
+    return formats
+
+
+def bgzipped(text: str, folder: Path) -> bytes:
+    path = folder / "packed"
+    with pysam.BGZFile(str(path), "wb") as stream:
+        stream.write(text.encode())
+    return path.read_bytes()
+
+
 # Readers
+
+
+def read_genome(path: Path) -> object:
+    with Genome(path) as genome:
+        lengths = dict(genome.lengths)
+        assert len(lengths) < 1000
+        return lengths, [genome.fetch(name, -2, min(n, 999) + 2) for name, n in lengths.items()]
+
+
+def read_by_index(path: Path) -> object:
+    """A genome beside which the index is; what is wrong with the index is made good."""
+    name, ending = path.name.rpartition("-")[2].rsplit(".", 1)
+    genome = path.parent / f"of-{path.name}.{name}"
+    shutil.copy(path.parent / name, genome)
+    for suffix in (".fai", ".gzi"):
+        whole = path.parent / f"{name}{suffix}"
+        if whole.exists():
+            source = path if suffix == f".{ending}" else whole
+            shutil.copyfile(source, f"{genome}{suffix}")
+    return read_genome(genome)
 
 
 def read_splits(path: Path) -> list:
@@ -343,6 +429,7 @@ def lines(content: bytes, rng: random.Random) -> bytes:
     return b"\n".join(parts)
 
 
+TEXTS = {".csv", ".tsv", ".yaml", ".fa", ".bed", ".narrowPeak", ".fai"}
 CHANGES = (flip, flip, cut, cut_end, zero, insert, drop, repeat, swap)
 TEXT_CHANGES = (*CHANGES, words, words, words, lines, lines)
 
@@ -367,12 +454,15 @@ def same(a: object, b: object) -> bool:
 
 NAMES = (
     *("dataset", "predictions", "distillation", "shift", "sequences", "maps", "model"),
-    *("subset", "npy"),
+    *("subset", "npy", "journal"),
     *("dataset, unsealed", "predictions, unsealed", "distillation, unsealed"),
     *("shift, unsealed", "maps, unsealed", "model, unsealed", "npy, unsealed"),
     *("performance", "history", "summary"),
     *("table.csv", "table.tsv.gz", "deepstarr.tsv", "deepstarr.tsv.gz"),
     *("HDF5, groups", "HDF5, flat", "HDF5, lower", "config"),
+    *("letters.fa", "letters.fa.gz", "letters.bgz", "letters.tsv"),
+    *("peaks.bed", "peaks.narrowPeak"),
+    *("genome.fa", "genome.bgz", "genome.fa.fai", "genome.bgz.fai", "genome.bgz.gzi"),
 )
 
 
@@ -381,7 +471,7 @@ def test_a_damaged_file_is_read_right_or_refused(formats, name, monkeypatch):
     monkeypatch.setattr("degu.io.hdf5.WALK_SECONDS", 1)
     kind = formats[name]
     whole, content = kind.read(kind.path), kind.path.read_bytes()
-    text = kind.path.suffix in (".csv", ".tsv", ".yaml")
+    text = kind.path.suffix in TEXTS
     counts: Counter[str] = Counter()
 
     @settings(

@@ -7,7 +7,6 @@ is what only this file has: published row counts, and windows whose two strands 
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from typing import Any
 
 from degu.errors import InputError
 from degu.ingest import table
+from degu.io.table import read_records
 
 TARGETS = {"Dev": "Dev_log2_enrichment", "Hk": "Hk_log2_enrichment"}
 UNITS = "log2 enrichment"
@@ -69,7 +69,7 @@ def preflight(data: Mapping[str, Any], targets: Sequence[str]) -> None:
         check_url(data["url"])
         return
     path = table.source_file(data)
-    with closing(table.read_records(path)) as records:
+    with closing(read_records(path)) as records:
         _, header = next(records)
     _check_header(path, header, columns)
     table.preflight(_as_table(data), columns)
@@ -95,12 +95,12 @@ def ingest(
     """
     from degu.dataset import write_dataset
     from degu.io.download import check_sha256
+    from degu.io.files import sha256_of
 
     columns = _target_columns(targets)
     expected = check_sha256(data["sha256"])
     file = table.source_file(data)
-    with file.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    digest = sha256_of(file)
     if expected not in (None, digest):
         raise InputError(
             f"{file} has the SHA-256 {digest}, but data.sha256 is {expected}; download the file "
@@ -140,7 +140,7 @@ def _survey(path: Path, release: str, columns: Sequence[str]) -> None:
     """Check what concerns many rows at once: windows in two splits, and the row counts."""
     counts: Counter[str] = Counter()
     first: dict[str, tuple[int, str]] = {}
-    with closing(table.read_records(path)) as records:
+    with closing(read_records(path)) as records:
         _, header = next(records)
         _check_header(path, header, columns)
         window_columns = [header.index(name) for name in _WINDOW]
