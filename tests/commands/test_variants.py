@@ -50,18 +50,25 @@ def lines(records):
     return ["\t".join(map(str, row)) + "\n" for row in rows]
 
 
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    for i in (1, 2):
+        tiny_models.student(folder / f"{i}_student.h5", targets=TARGETS, seed=i)
+    for i in (1, 2, 3):
+        tiny_models.save(folder / f"{i}_teacher.h5", targets=TARGETS, seed=10 + i)
+    return folder
+
+
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def folder(tmp_path, models, monkeypatch):
     """With a genome, a VCF, two students and three teachers; it is the working directory."""
     monkeypatch.chdir(tmp_path)
     # The process of the tests has its threads already.
     monkeypatch.setattr("degu.ops.runtime.set_compute_threads", lambda threads: None)
     (tmp_path / "genome.fa").write_text(f">chr1 x\n{CHR1}\n>chr2\n{CHR2}\n")
     (tmp_path / "some.vcf").write_text(HEADER + "".join(lines(RECORDS)))
-    for i in (1, 2):
-        tiny_models.student(tmp_path / f"{i}_student.h5", targets=TARGETS, seed=i)
-    for i in (1, 2, 3):
-        tiny_models.save(tmp_path / f"{i}_teacher.h5", targets=TARGETS, seed=10 + i)
+    shutil.copytree(models, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
@@ -69,6 +76,9 @@ STUDENTS, TEACHERS = (
     ["1_student.h5", "2_student.h5"],
     ["1_teacher.h5", "2_teacher.h5", "3_teacher.h5"],
 )
+
+
+COMMAND = [sys.executable, "-m", "degu.commands.main", "variants"]
 
 
 def run(*arguments, models=STUDENTS, vcf="some.vcf"):
@@ -97,8 +107,17 @@ def numbers(rows, part):
 
 def test_the_real_command_writes_a_row_an_alternative(folder):
     done = subprocess.run(
-        [sys.executable, "-m", "degu.commands.main", "variants"]
-        + [*STUDENTS, "some.vcf", "--genome", "genome.fa", "--rho", "0.5", "--threads", "1"],
+        [
+            *COMMAND,
+            *STUDENTS,
+            "some.vcf",
+            "--genome",
+            "genome.fa",
+            "--rho",
+            "0.5",
+            "--threads",
+            "1",
+        ],
         capture_output=True,
         text=True,
     )
@@ -303,9 +322,7 @@ def test_head_ends_it_quietly(folder):
         line for i in range(3000) for line in lines([("chr1", 20 + i % 300, ".", 1, "N", *"...")])
     ]
     (folder / "some.vcf").write_text(HEADER + "".join(many))
-    call = (
-        f"{sys.executable} -m degu.commands.main variants 1_student.h5 some.vcf --genome genome.fa"
-    )
+    call = " ".join([*COMMAND, "1_student.h5", "some.vcf", "--genome", "genome.fa"])
     done = subprocess.run(
         ["bash", "-c", f"set -o pipefail; {call} | head -n 2"],
         capture_output=True,

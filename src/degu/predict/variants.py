@@ -166,8 +166,9 @@ class Sites:
         """Status of each alternative; of those that are ``ok``, windows (bases) at each shift."""
         statuses = self.statuses(variant)
         ref, alts, start = variant.ref, variant.alts, variant.pos - 1
-        left = length // 2 - max(settings.shifts)  # bases before REF where there are fewest
-        right = length - length // 2 + min(settings.shifts)  # and from its first one on
+        low, high = min(settings.shifts), max(settings.shifts)
+        left = length // 2 - high  # bases before REF where there are fewest
+        right = length - length // 2 + low  # and from its first one on
         for i, alt in enumerate(alts):
             if statuses[i] == "ok" and (left < 0 or max(len(ref), len(alt)) > right):
                 statuses[i] = "does_not_fit"
@@ -175,7 +176,7 @@ class Sites:
         if "ok" not in statuses:
             return statuses, cut
         size = self.length(variant.chrom) or 0
-        first = start - length // 2 + min(settings.shifts)
+        first = start - length // 2 + low
         last = start - left + length
         around = self._fetch(variant, first, last + len(ref))
         before = start - first
@@ -185,7 +186,7 @@ class Sites:
             mutated = around[:before] + alt.upper() + around[before + len(ref) :]
             pairs = []
             for shift in settings.shifts:
-                at = shift - min(settings.shifts)
+                at = shift - low
                 pair = Pair(around[at : at + length], mutated[at : at + length])
                 ends = first + at + length, first + at + length + len(ref) - len(alt)
                 for window, end in zip(pair, ends, strict=True):

@@ -29,14 +29,15 @@ def columns(targets: Sequence[str]) -> list[str]:
 
 
 def _cells(effects: Effects, missing: str) -> list[list[list[str]]]:
-    """Text of each alternative, target and part, with six digits or more; ``missing`` for NaN."""
+    """Text of each alternative, target and part, as of float32; ``missing`` for NaN."""
     given = [getattr(effects, name) for name, _ in PARTS.values()]
     nothing = np.full(effects.effect.shape, np.nan)
     values = np.stack([nothing if one is None else one for one in given], axis=2)
-    return [
-        [[missing if v != v else format(v, ".7g") for v in parts] for parts in targets]
-        for targets in values.tolist()
-    ]
+    # As `degu predict` writes it: the shortest text that reads back as the same float32.
+    text = values.astype(np.float32).astype(str)
+    text[..., -1] = np.where(values[..., -1] == 1, "1", "0")
+    text[np.isnan(values)] = missing
+    return text.tolist()
 
 
 class TsvRows:
