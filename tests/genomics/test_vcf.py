@@ -6,7 +6,7 @@ import shutil
 import subprocess
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from degu.errors import InputError
@@ -280,3 +280,44 @@ def test_nothing_is_left_of_a_file_that_fails(tmp_path):
         write()
     assert path.read_text() == "before"
     assert {file.name for file in tmp_path.iterdir()} == {"out.vcf.gz", "out.vcf.gz.tbi"}
+
+
+EDITS = st.lists(
+    st.tuples(st.floats(0, 1), st.integers(0, 40), st.binary(max_size=8)), min_size=1, max_size=4
+)
+
+
+@pytest.mark.parametrize("how", ["plain", "gzip", "BCF", "raw BCF"])
+def test_any_bytes_are_records_or_one_sentence(tmp_path_factory, how):
+    folder = tmp_path_factory.mktemp("damaged")
+    content = (HEADER + RECORDS).encode()
+    (folder / "whole").write_bytes(content)
+    if "BCF" in how:
+        run(tool("bcftools"), "view", "-Ob", "-o", folder / "whole.bcf", folder / "whole")
+        content = (folder / "whole.bcf").read_bytes()
+        content = gzip.decompress(content) if how == "raw BCF" else content
+    elif how == "gzip":
+        content = gzip.compress(content, mtime=0)
+    seen = set()
+
+    @settings(max_examples=150, database=None)
+    @given(EDITS)
+    def check(edits):
+        damaged = bytearray(content)
+        for place, dropped, inserted in edits:
+            at = int(place * len(damaged))
+            damaged[at : at + dropped] = inserted
+        (folder / "damaged").write_bytes(damaged)
+        try:
+            for record in read_variants(folder / "damaged"):
+                assert len(record.kinds()) == len(record.alts)
+                extended_line(record, {"K": ["1"]})
+        except InputError as error:
+            assert "\n" not in str(error)
+            assert str(folder / "damaged") in str(error)
+            seen.add("refused")
+        else:
+            seen.add("read")
+
+    check()
+    assert "refused" in seen

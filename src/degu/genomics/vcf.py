@@ -181,7 +181,7 @@ def _bcf_lines(path: str | os.PathLike[str]) -> Iterator[tuple[str, bytes]]:
             for record in file:
                 number += 1
                 yield f"record {number}", str(record).rstrip("\n").encode()
-    except (OSError, ValueError, UnicodeError) as error:
+    except Exception as error:  # pysam has many for a damaged file
         raise InputError(
             f"{path} is no whole BCF file (after record {number}); make it again."
         ) from error
