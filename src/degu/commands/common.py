@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -61,12 +62,33 @@ def open_models(
     for path in paths:  # TensorFlow takes seconds to import: not for a typing error
         if not os.path.exists(path):
             raise InputError(f"{path} does not exist; check the path of the model.")
-    set_compute_threads(threads or len(os.sched_getaffinity(0)))
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with _quiet_start():
+        set_compute_threads(threads or len(os.sched_getaffinity(0)))
     from degu.predict.predictor import Predictor
 
     predictor = Predictor.open(paths)
     predictor.batch_size = batch_size
     return predictor
+
+
+@contextmanager
+def _quiet_start() -> Iterator[None]:
+    """Keep what TensorFlow says at its start off the terminal; anything else follows."""
+    from degu.ops.runtime import NO_DRIVER, STARTUP
+
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as held:
+        terminal = os.dup(2)
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(terminal, 2)
+            os.close(terminal)
+            held.seek(0)
+            os.write(2, NO_DRIVER.sub(b"", STARTUP.sub(b"", held.read())))
 
 
 def check_columns(columns: Sequence[str]) -> None:

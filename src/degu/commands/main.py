@@ -36,6 +36,14 @@ class _Lazy(click.Group):
             return None
         return getattr(import_module(f"degu.commands.{name}"), name)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # click would end with 1
+            # Whoever reads has enough: what is still buffered goes nowhere, without a traceback.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(0)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
@@ -61,10 +69,6 @@ def main(arguments: list[str] | None = None) -> Any:
     except InputError as error:
         click.echo(f"degu: {error}", err=True)
         sys.exit(1)
-    except BrokenPipeError:
-        # Whoever reads has enough: what is still buffered goes nowhere, without a traceback.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -151,8 +152,10 @@ def predict(
 
     with progress(total, "sequences", hidden) as bar:
         if output is None:
+            found = counted(tables(_PIPED), counts)
+            first = next(found, None)  # nothing is printed where this fails
             with standard_output() as stream, into_stream(form, stream, schema) as write:
-                for table in counted(tables(_PIPED), counts):
+                for table in chain([] if first is None else [first], found):
                     write(table)
                     stream.flush()
         elif not os.path.isfile(sequences):  # a pipe: it cannot be read again

@@ -29,12 +29,12 @@ GRACE = 10
 
 
 # What TensorFlow says before its own log level holds, and that a machine has no NVIDIA driver.
-_STARTUP = re.compile(
+STARTUP = re.compile(
     rb"(?m)^(WARNING: All log messages before absl::InitializeLog.*|I0000 00:00:.*)\n"
 )
 
 
-_NO_DRIVER = re.compile(rb"(?m)^E0000 00:00:.*failed call to cuInit.*\n")
+NO_DRIVER = re.compile(rb"(?m)^E0000 00:00:.*failed call to cuInit.*\n")
 
 
 # Of the system, also in HDF5's and TensorFlow's words; the last one is NumPy's.
@@ -277,8 +277,8 @@ def _without_startup_lines() -> Iterator[None]:
     sys.stderr.flush()
     said = os.fstat(2).st_size - start
     if log and said > 0:  # less, if a successor has begun the log anew
-        text = _STARTUP.sub(b"", os.pread(2, said, start))
+        text = STARTUP.sub(b"", os.pread(2, said, start))
         if os.environ.get("CUDA_VISIBLE_DEVICES") == "-1":
-            text = _NO_DRIVER.sub(b"", text)
+            text = NO_DRIVER.sub(b"", text)
         os.ftruncate(2, start)
         os.write(2, text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -24,8 +24,8 @@ class Fit:
     Attributes:
         how: ``error`` refuses sequences of another length than the models' (or that without the
             flanks); ``pad`` adds N on both sides of shorter ones, of an odd number one more on the
-            right; ``centre`` pads those too, and cuts longer ones on both sides, by the same rule;
-            ``tile`` pads those too, and covers longer ones by windows.
+            right, and refuses longer ones; ``centre`` cuts those on both sides, by the same rule;
+            ``tile`` covers them by windows.
         stride: bases from one window to the next; None is half a window. The last window ends where
             the sequence does.
         max_n: the largest share of unknown bases of a sequence that is predicted. Padding does not
@@ -61,26 +61,31 @@ class Misfits(InputError):
     """
 
     def __init__(
-        self, count: int, total: int, first: tuple[str, int], wanted: str, where: str
+        self, count: int, total: int, first: tuple[str, int], wanted: str, how: How, where: str
     ) -> None:
         self.count, self.first = count, first
-        name, bases = first
-        have = "sequences have other lengths" if count > 1 else "sequences has another length"
+        many = count > 1
+        if how == "error":
+            have = "have other lengths" if many else "has another length"
+        else:
+            have = "are longer" if many else "is longer"
         super().__init__(
-            f"{where}: {count:,} of {total:,} {have} than {wanted} "
-            f"({'the first: ' if count > 1 else ''}{name}, {bases:,} bases); use --fit pad, centre "
-            "or tile."
+            f"{where}: {count:,} of {total:,} sequences {have} than {wanted} "
+            f"({'the first: ' * many}{first[0]}, {first[1]:,} bases); use --fit "
+            f"{'pad, ' * (how == 'error')}centre or tile."
         )
+
+
+def misfitting(lengths: np.ndarray, length: int, flanks: tuple[bytes, bytes], how: How) -> Any:
+    """Which sequences of these lengths are refused, (N,) bool."""
+    inner = length - sum(map(len, flanks))
+    others = (lengths != length) & (lengths != inner)
+    return others & {"error": True, "pad": lengths > inner}.get(how, False)
 
 
 def lengths_of(block: Block) -> np.ndarray:
     """Bases of each sequence, (N,)."""
     return np.fromiter(map(len, block.sequences), np.int64, len(block))
-
-
-def fitting(lengths: np.ndarray, length: int, flanks: tuple[bytes, bytes]) -> np.ndarray:
-    """Which sequences of these lengths models take as they are, but for flanks; (N,) bool."""
-    return (lengths == length) | (lengths == length - sum(map(len, flanks)))
 
 
 def wanted(length: int, flanks: tuple[bytes, bytes]) -> str:
@@ -100,28 +105,26 @@ def fitted(block: Block, length: int, flanks: tuple[bytes, bytes], fit: Fit, whe
         where: the file, for messages.
 
     Raises:
-        Misfits: where ``fit`` refuses other lengths, and there are some.
+        Misfits: where ``fit`` refuses lengths that there are.
         InputError: for a letter that is no base; names file, id and position.
     """
     lengths = lengths_of(block)
-    inner = length - sum(map(len, flanks))
-    fits = fitting(lengths, length, flanks)
-    if fit.how == "error" and not fits.all():
-        bad = np.flatnonzero(~fits)
+    if (bad := np.flatnonzero(misfitting(lengths, length, flanks, fit.how))).size:
         first = block.ids[bad[0]], int(lengths[bad[0]])
-        raise Misfits(len(bad), len(block), first, wanted(length, flanks), where)
+        raise Misfits(len(bad), len(block), first, wanted(length, flanks), fit.how, where)
+    inner = length - sum(map(len, flanks))
     letters = _letters(block, lengths, where)
     begins = np.cumsum(lengths) - lengths
     used, starts = lengths, begins
     if fit.how == "centre":
-        used = np.where(fits, lengths, np.minimum(lengths, inner))
+        used = np.where(lengths == length, length, np.minimum(lengths, inner))
         starts = begins + (lengths - used) // 2
     # A share as it is written: 29 of 100 are not above 0.29.
     missing = _unknown(letters, starts, used) > fit.max_n * used + 1e-9
     owners = np.flatnonzero(~missing)
     starts, used = starts[owners], used[owners]
     if fit.how == "tile":
-        size = np.where(fits[owners], used, np.minimum(used, inner))
+        size = np.where(used == length, length, np.minimum(used, inner))
         which, offsets = _windows(used - size, fit.stride or max(1, inner // 2))
         owners, starts, used = owners[which], starts[which] + offsets, size[which]
     return Fitted(_cut(letters, starts, used, length, flanks), owners, missing)

@@ -11,7 +11,16 @@ import numpy as np
 
 from degu.errors import InputError
 from degu.genomics.blocks import Block
-from degu.predict.fit import Fit, Fitted, Misfits, fitted, fitting, lengths_of, wanted
+from degu.predict.fit import (
+    Fit,
+    Fitted,
+    How,
+    Misfits,
+    fitted,
+    lengths_of,
+    misfitting,
+    wanted,
+)
 from degu.predict.predictor import Estimate, Predictor
 
 READ = 4096
@@ -69,7 +78,8 @@ def estimates(
             one = fitted(block, predictor.length, predictor.flanks, settings.fit, where)
         except Misfits as error:
             before = begun + sum(len(other) for other, _ in own) + len(block)
-            raise _all_misfits(error, before, blocks, predictor, where) from None
+            how = settings.fit.how
+            raise _all_misfits(error, before, blocks, predictor, how, where) from None
         own.append((block, one))
         if max(sum(len(b) for b, _ in own), sum(len(f.codes) for _, f in own)) >= part:
             yield _estimate(predictor, own, settings, part)
@@ -90,15 +100,19 @@ def _beyond(blocks: Iterator[Block], done: Sequence[int], where: str) -> Iterato
 
 
 def _all_misfits(
-    error: Misfits, total: int, rest: Iterator[Block], predictor: Predictor, where: str
+    error: Misfits,
+    total: int,
+    rest: Iterator[Block],
+    predictor: Predictor,
+    how: How,
+    where: str,
 ) -> Misfits:
     """The same error, about all sequences of the file."""
-    count = error.count
+    count, length, flanks = error.count, predictor.length, predictor.flanks
     for block in rest:
-        fits = fitting(lengths_of(block), predictor.length, predictor.flanks)
-        count += int(np.count_nonzero(~fits))
+        count += int(np.count_nonzero(misfitting(lengths_of(block), length, flanks, how)))
         total += len(block)
-    return Misfits(count, total, error.first, wanted(predictor.length, predictor.flanks), where)
+    return Misfits(count, total, error.first, wanted(length, flanks), how, where)
 
 
 def _estimate(
