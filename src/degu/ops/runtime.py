@@ -60,9 +60,14 @@ def set_compute_threads(threads: int) -> None:
     Sums over a batch are split by thread, so the thread count is part of what makes a run
     reproducible. It therefore comes from the config alone, never from the visible cores.
 
+    TensorFlow's memory on a CPU then comes from its own pool. Its default gives large tensors back
+    to the system and asks for them again at every step, where each page costs a fault; in a virtual
+    machine that is half of the time of a training step (docs/results.md). Results are the same.
+
     Raises:
         DeguError: A GPU is required (:func:`degu.ops.devices.claim`), and TensorFlow sees none.
     """
+    os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "true")
     with _without_startup_lines():
         with _quick_import():
             import keras  # noqa: F401
