@@ -1,1 +1,1 @@
-"""Prediction with models from files, for whoever has no study: activities, uncertainty, intervals."""
+"""Prediction with models from files, for whoever has no study: activity, uncertainty, intervals."""
