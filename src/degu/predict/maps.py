@@ -172,7 +172,7 @@ Write = Callable[[slice, np.ndarray, Answer], None]
 
 @contextmanager
 def hdf5_writer(
-    paths: Mapping[str, Path], ids: Sequence[str], length: int, **attributes: Any
+    paths: Mapping[str, Path], ids: Sequence[str], **attributes: Any
 ) -> Iterator[Write]:
     """Files of maps, one for each target, written whole or not at all.
 
