@@ -12,11 +12,23 @@ from degu.errors import InputError
 
 ALPHABET = "ACGT"
 
+IUPAC = {
+    **{base: base for base in ALPHABET},
+    **{"R": "AG", "Y": "CT", "S": "CG", "W": "AT", "K": "GT", "M": "AC"},
+    **{"B": "CGT", "D": "AGT", "H": "ACT", "V": "ACG", "N": "ACGT"},
+}
+"""Letters of a consensus, and the bases that each stands for (Cornish-Bowden, Nucleic Acids Res.
+13:3021, 1985)."""
+
 _UNKNOWN, _INVALID = 4, 5
 _CODE = np.full(256, _INVALID, dtype=np.uint8)
 for _i, _base in enumerate(ALPHABET):
     _CODE[ord(_base)] = _CODE[ord(_base.lower())] = _i
 _CODE[ord("N")] = _CODE[ord("n")] = _UNKNOWN
+# Of letters as they come: what stands for several bases is unknown.
+_CODE_OF_LETTER = bytearray(_CODE.tobytes())
+for _base in set(IUPAC) - set(ALPHABET):
+    _CODE_OF_LETTER[ord(_base)] = _CODE_OF_LETTER[ord(_base.lower())] = _UNKNOWN
 # Row 4 is the zero row of an unknown base.
 _ONE_HOT = np.vstack([np.eye(4, dtype=np.uint8), np.zeros((1, 4), dtype=np.uint8)])
 _LETTERS = np.frombuffer(b"ACGTN", dtype=np.uint8)
@@ -63,6 +75,46 @@ def one_hot(sequences: Sequence[str]) -> np.ndarray:
             f"{column + 1}; only A, C, G, T and N are allowed."
         )
     return _ONE_HOT[codes]
+
+
+class BadLetter(ValueError):
+    """A letter that stands for no base.
+
+    Attributes:
+        row: of the sequence among those that were given, from 0.
+        position: in the sequence, from 0.
+        letter: the character.
+    """
+
+    def __init__(self, row: int, position: int, letter: str) -> None:
+        super().__init__(f"sequence {row + 1} has {letter!r} at position {position + 1}")
+        self.row, self.position, self.letter = row, position, letter
+
+
+def letter_codes(sequences: Sequence[bytes]) -> np.ndarray:
+    """Index in ACGTN of each letter, in either case; all other IUPAC letters become N.
+
+    Args:
+        sequences: N sequences of one length L.
+
+    Returns:
+        (N, L) uint8, N being 4; (0, 0) without sequences. :func:`from_codes` makes it one-hot.
+
+    Raises:
+        BadLetter: for the first letter that is none of IUPAC's for DNA: U, a gap, a digit.
+        ValueError: if lengths differ.
+    """
+    length = len(sequences[0]) if sequences else 0
+    if any(len(sequence) != length for sequence in sequences):
+        raise ValueError("sequences have different lengths")
+    text = bytearray().join(sequences).translate(_CODE_OF_LETTER)
+    codes = np.frombuffer(text, dtype=np.uint8).reshape(len(sequences), length)
+    if codes.size and codes.max() == _INVALID:
+        row, position = map(int, np.unravel_index(codes.argmax(), codes.shape))
+        # What comes before it is ASCII, so bytes and characters are counted alike.
+        letter = sequences[row].decode(errors="replace")[position]
+        raise BadLetter(row, position, letter)
+    return codes
 
 
 def decode(x: np.ndarray) -> list[str]:
@@ -226,12 +278,3 @@ def _eulerian_paths(codes: np.ndarray, sources: np.ndarray, rng: np.random.Gener
         paths[step] = heads[edge]
         following[slot] = edge + 1
     return paths.T
-
-
-IUPAC = {
-    **{base: base for base in ALPHABET},
-    **{"R": "AG", "Y": "CT", "S": "CG", "W": "AT", "K": "GT", "M": "AC"},
-    **{"B": "CGT", "D": "AGT", "H": "ACT", "V": "ACG", "N": "ACGT"},
-}
-"""Letters of a consensus, and the bases that each stands for (Cornish-Bowden, Nucleic Acids Res.
-13:3021, 1985)."""

@@ -17,6 +17,7 @@ from typing import Any
 
 from degu.errors import InputError
 from degu.ingest import table
+from degu.io.table import read_records
 
 TARGETS = {"Dev": "Dev_log2_enrichment", "Hk": "Hk_log2_enrichment"}
 UNITS = "log2 enrichment"
@@ -69,7 +70,7 @@ def preflight(data: Mapping[str, Any], targets: Sequence[str]) -> None:
         check_url(data["url"])
         return
     path = table.source_file(data)
-    with closing(table.read_records(path)) as records:
+    with closing(read_records(path)) as records:
         _, header = next(records)
     _check_header(path, header, columns)
     table.preflight(_as_table(data), columns)
@@ -140,7 +141,7 @@ def _survey(path: Path, release: str, columns: Sequence[str]) -> None:
     """Check what concerns many rows at once: windows in two splits, and the row counts."""
     counts: Counter[str] = Counter()
     first: dict[str, tuple[int, str]] = {}
-    with closing(table.read_records(path)) as records:
+    with closing(read_records(path)) as records:
         _, header = next(records)
         _check_header(path, header, columns)
         window_columns = [header.index(name) for name in _WINDOW]

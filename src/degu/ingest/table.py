@@ -7,33 +7,27 @@ column, or by a draw from the seed. Columns that the config does not name may ho
 Without a split column, rows of one group stay together (``group_column``; without it rows that
 share an id or a sequence, on either strand): :func:`draw_splits` says what the draw depends on.
 
-The header is line 1, and every message counts lines as an editor does. Compression is told by the
-file's first bytes. The separator is a comma for ``.csv``, a tab for ``.tsv`` and other names, or,
-where the header lacks that one, the first of tab, comma and semicolon that it has. Cells are
-taken as they are written: no spelling of a missing value is recognised except in replicates.
+How lines, separators and cells are read is said in :mod:`degu.io.table`; no spelling of a missing
+value is recognised except in replicates.
 """
 
 from __future__ import annotations
 
-import csv
-import gzip
 import hashlib
-import io
 import os
 import re
-import zlib
 from array import array
 from collections import Counter
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from degu.errors import InputError
+from degu.io.table import check_header, find_column, read_records
 from degu.sequences import ALPHABET, one_hot
 
 if TYPE_CHECKING:
@@ -52,12 +46,6 @@ _BASES = f"{ALPHABET}N{ALPHABET.lower()}n"
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _COMPLEMENT = str.maketrans("ACGT", "TGCA")
 _ROWS_PER_BLOCK = 8192
-# How .xlsx (a zip archive) and .xls begin, as bytes that are no UTF-8 are decoded here.
-_WORKBOOKS = tuple(
-    start.decode(errors="surrogateescape")
-    for start in (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
-)
-_SHOWN_COLUMNS = 20
 
 
 def check(data: dict[str, Any], targets: Sequence[str], options: Mapping[str, Any]) -> None:
@@ -246,16 +234,13 @@ class _Columns:
 def _columns(
     path: Path, header: list[str], data: Mapping[str, Any], targets: Sequence[str]
 ) -> _Columns:
-    for name, count in Counter(header).items():
-        if name and count > 1:
-            raise InputError(f"{path} has {count} columns named {name!r}; rename or drop one.")
+    check_header(path, header)
 
     def find(key: str, name: str) -> int:
-        if name not in header:
-            shown = ", ".join(header[:_SHOWN_COLUMNS])
-            more = ", ..." if len(header) > _SHOWN_COLUMNS else ""
-            raise InputError(f"{key}: {path} has no column {name!r}; it has {shown}{more}.")
-        return header.index(name)
+        try:
+            return find_column(path, header, name)
+        except InputError as error:
+            raise InputError(f"{key}: {error}") from None
 
     def find_optional(key: str, name: str | None) -> int | None:
         return None if name is None else find(key, name)
@@ -386,86 +371,6 @@ def _check_options(data: Mapping[str, Any], targets: Sequence[str]) -> None:
                 f"data.replicates.{target}: list two or more different columns, not "
                 f"{', '.join(names) or 'none'}."
             )
-
-
-def read_records(path: Path) -> Generator[tuple[int, list[str]]]:
-    """Yield (line, fields) of the header, then of each row; blank lines are passed over."""
-    header: list[str] | None = None
-    end = 0
-    try:
-        with _open_text(path) as stream:
-            first = stream.readline()
-            if not first.strip():
-                raise InputError(
-                    f"{path} is empty or begins with a blank line; name the columns in its "
-                    "first line."
-                )
-            if first.startswith(_WORKBOOKS):
-                raise InputError(
-                    f"{path} is an Excel file or another archive; save the sheet as CSV in UTF-8 "
-                    "and name that file."
-                )
-            if "\0" in first:
-                raise InputError(f"{path} is not text; save the table as CSV or TSV in UTF-8.")
-            separator = _separator(path, first)
-            reader = csv.reader(chain([first], stream), delimiter=separator, strict=True)
-            for fields in reader:
-                line, end = end + 1, reader.line_num
-                if not fields:
-                    continue
-                if not all(map(str.isascii, fields)):
-                    _check_encoding(path, line, fields, header)
-                if header is None:
-                    fields = header = [name.strip() for name in fields]
-                elif len(fields) != len(header):
-                    raise InputError(
-                        f"{path}, line {line}: there are {len(fields)} fields where the header "
-                        f"has {len(header)} columns, the last of them {header[-1]!r}; correct "
-                        "the row."
-                    )
-                yield line, fields
-    except csv.Error as error:
-        raise InputError(
-            f"{path}, line {end + 1}: the row is not well formed ({error}); look for a quotation "
-            "mark that is not closed."
-        ) from error
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(
-            f"{path} is a damaged or truncated gzip file, readable to about line {end}; make or "
-            "download it again."
-        ) from error
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); check the file.") from error
-
-
-def _open_text(path: Path) -> TextIO:
-    with path.open("rb") as stream:
-        compressed = stream.read(2) == b"\x1f\x8b"
-    # Undecodable bytes are kept as surrogates, so that their line and column can be named.
-    return io.TextIOWrapper(
-        gzip.open(path) if compressed else path.open("rb"),
-        encoding="utf-8-sig",
-        errors="surrogateescape",
-        newline="",
-    )
-
-
-def _check_encoding(path: Path, line: int, fields: list[str], header: list[str] | None) -> None:
-    for column, text in enumerate(fields):
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            name = repr(header[column]) if header and column < len(header) else str(column + 1)
-            raise InputError(
-                f"{path}, line {line}, column {name}: the text is not UTF-8; save the table in "
-                "that encoding."
-            ) from None
-
-
-def _separator(path: Path, header: str) -> str:
-    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
-    preferred = ",\t;" if suffixes[-1:] == [".csv"] else "\t,;"
-    return next((separator for separator in preferred if separator in header), preferred[0])
 
 
 def _activities(

@@ -61,6 +61,15 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def sha256_of(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a file's content, hexadecimal; InputError if it cannot be read."""
+    try:
+        with open(path, "rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); check the file.") from error
+
+
 def write_csv(table: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     """Write a table without its index, whole or not at all; numbers read back exactly."""
     with atomic_path(path) as temporary:
