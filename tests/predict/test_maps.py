@@ -39,7 +39,7 @@ def students(tmp_path_factory):
 
 def maps_of(predictor, x, method, head="activity", targets=()):
     heads = heads_of(predictor, head, targets)
-    return make_maps(heads, x, method, seed=7, settings=SETTINGS, others=x)
+    return make_maps(heads, x, method, seed=7, settings=SETTINGS, others=lambda: x)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -142,10 +142,14 @@ def test_hdf5_has_a_file_a_target_that_holds_all_blocks(tmp_path, x):
 
 
 def test_nothing_stays_of_a_file_that_was_not_finished(tmp_path, x):
-    def fail(writer):
-        with pytest.raises(KeyboardInterrupt), writer as write:
+    def stop(writer):
+        with writer as write:
             write(slice(0, 4), x, answer(4, 2))
             raise KeyboardInterrupt
+
+    def fail(writer):
+        with pytest.raises(KeyboardInterrupt):
+            stop(writer)
 
     fail(hdf5_writer(paths_of(TARGETS, str(tmp_path / "maps"), ".h5"), list("abcd")))
     paths = paths_of(TARGETS, str(tmp_path / "maps"), "_hyp.npz")

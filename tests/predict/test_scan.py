@@ -43,9 +43,7 @@ def by_hand(paths, x, where, uncertain=None, rho=0.0):
                     ]
                     stds = [
                         math.sqrt(
-                            sum(
-                                r[t] ** 2 + a[t] ** 2 - 2 * rho * r[t] * a[t] for r, a in pairs
-                            )
+                            sum(r[t] ** 2 + a[t] ** 2 - 2 * rho * r[t] * a[t] for r, a in pairs)
                             / len(pairs)
                         )
                         for t in range(T)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
@@ -50,6 +50,38 @@ def prediction_options(command: Command) -> Command:
     for option in reversed(_PREDICTION):
         command = option(command)
     return command
+
+
+_READING = (
+    click.option("--genome", metavar="FASTA", help="That a BED is of, plain or bgzipped."),
+    click.option("--summit", is_flag=True, help="Windows about the summits of a narrowPeak."),
+    click.option(
+        "--beyond",
+        type=click.Choice(["error", "pad"]),
+        default="error",
+        show_default=True,
+        help="Intervals off the end of a contig are refused, or padded with N.",
+    ),
+    click.option("--sequence-column", metavar="NAME", help="Of a table; default: guessed."),
+    click.option("--id-column", metavar="NAME", help="Of a table; default: guessed."),
+)
+
+
+def reading_options(command: Command) -> Command:
+    """Add what :func:`degu.genomics.files.read_sequences` goes by, but for its lengths."""
+    for option in reversed(_READING):
+        command = option(command)
+    return command
+
+
+def check_paths(inputs: Iterable[str | None], outputs: Iterable[str | os.PathLike[str]]) -> None:
+    """Refuse inputs that do not exist, or that an output would take the place of."""
+    outputs = [output for output in outputs if os.path.exists(output)]
+    for path in filter(None, inputs):
+        if not os.path.exists(path):
+            raise InputError(f"{path} does not exist; check the path.")
+        if any(os.path.samefile(path, output) for output in outputs):
+            raise InputError(f"{path} would be written over; name another output.")
 
 
 def open_models(

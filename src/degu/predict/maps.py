@@ -20,7 +20,7 @@ from degu.models.files import load_model
 from degu.predict.predictor import Predictor
 from degu.training.batches import predict
 
-ROWS = 1024
+ROWS = 64
 """Sequences whose maps are made and written at once."""
 
 WINDOW = 400
@@ -92,7 +92,7 @@ def make_maps(
     *,
     seed: int,
     settings: Mapping[str, Any],
-    others: np.ndarray,
+    others: Callable[[], np.ndarray],
 ) -> Answer:
     """Maps of the mean prediction: the mean over models of their maps.
 
@@ -102,7 +102,7 @@ def make_maps(
         method: a registered one.
         seed: of references; all models, targets and calls with this seed get the same draw.
         settings: of the config's ``attribution`` section, those that the method goes by.
-        others: (N, L, 4) sequences that references are drawn from, if the method does that.
+        others: reads sequences (N, L, 4) that references are drawn from, if the method does that.
 
     Raises:
         InputError: for a model that the method does not cover.
@@ -111,13 +111,14 @@ def make_maps(
     arguments = known.settings_of(settings)
     answers = []
     for model, columns in zip(heads.models, heads.columns, strict=True):
-        question = Question(x, columns, "", seed, lambda: others, progress=False)
+        question = Question(x, columns, "", seed, others, progress=False)
         answer = known.make(model, question, **arguments)
         if answer.prediction is None:
             answer = answer._replace(prediction=predict(model, x)[:, columns])
         answers.append(answer)
-    parts: list[Any] = [*zip(*answers, strict=True)]
-    return Answer(*(None if part[0] is None else np.mean(part, axis=0) for part in parts))
+    columns: list[Any] = [*zip(*answers, strict=True)]
+    parts: list[Any] = [None if c[0] is None else np.mean(c, axis=0) for c in columns]
+    return Answer(*parts)
 
 
 def hypothetical(answer: Answer, method: str) -> np.ndarray:
