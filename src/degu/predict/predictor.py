@@ -283,7 +283,7 @@ def _aleatoric(heads: Heads) -> tuple[str, ...]:
 
 def _flanks(card: Card) -> tuple[bytes, bytes]:
     left, right = getattr(card, "flanks", ("", ""))
-    return left.encode(), right.encode()
+    return left.encode(errors="replace"), right.encode(errors="replace")
 
 
 def _role(card: Card) -> str:
@@ -344,15 +344,21 @@ def _open(path: Path) -> _Member:
     from degu.models.files import load_model
 
     model, card = load_model(path)
-    length, heads = model.input_shape, card.heads
-    if not (isinstance(length, tuple) and len(length) == 3 and length[1] and length[2] == 4):
+    shape, heads = model.input_shape, card.heads
+    if not (isinstance(shape, tuple) and len(shape) == 3 and shape[1] and shape[2] == 4):
         raise InputError(
-            f"{path} takes inputs of shape {length}, and not sequences of one length, one-hot."
+            f"{path} takes inputs of shape {shape}, and not sequences of one length, one-hot."
         )
     if model.output_shape != (None, len(heads)):
         raise InputError(
             f"{path} predicts {model.output_shape}, which is not a number for each of "
             f"{', '.join(heads.columns)}."
+        )
+    left, right = _flanks(card)
+    if set(left + right) - set(b"ACGT") or len(left + right) >= shape[1]:
+        raise InputError(
+            f"{path} has flanks {left.decode()} and {right.decode()}, which are not bases at both "
+            f"ends of {shape[1]}."
         )
     if "mean" not in heads.kinds:
         raise InputError(f"{path} predicts no activity, only {', '.join(heads.columns)}.")
