@@ -163,7 +163,7 @@ def _notes(predictor: Predictor, settings: Settings) -> dict[str, object]:
     }
     if predictor.has_std:
         notes["Level"] = settings.level
-    if predictor.role == "student":
+    if predictor.has_std and predictor.role == "student":
         notes["Rho"] = settings.rho
     return notes
 

@@ -164,7 +164,7 @@ def _lines(path: str | os.PathLike[str]) -> Iterator[tuple[str, bytes]]:
             source.line += 1
             if len(line) == _LONGEST:
                 raise InputError(
-                    f"{path}, line {source.line}, is longer than 256 MiB; a VCF has a line a record."
+                    f"{path}, line {source.line}, has more than 256 MiB; a VCF has a line a record."
                 )
             yield f"line {source.line}", line.rstrip(b"\r\n")
 
