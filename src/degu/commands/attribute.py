@@ -210,7 +210,7 @@ def _draw(
     from degu.attribution.methods import find
     from degu.plots.logos import plot_logos
     from degu.plots.style import save_figure
-    from degu.predict.maps import UNITS, file_part
+    from degu.predict.maps import file_part
 
     own = slice(given.start[row], given.start[row] + given.size[row])
     assert answer.prediction is not None
@@ -224,7 +224,6 @@ def _draw(
         },
         names=[given.ids[row]],
         predictions={target: np.array([value]) for target, value in values.items()},
-        units=UNITS[heads.kind],
         title=f"{find(method).title}, {head}",
     )
     path = Path(folder)

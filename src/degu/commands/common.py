@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
@@ -94,6 +94,9 @@ def open_models(
     for path in paths:  # TensorFlow takes seconds to import: not for a typing error
         if not os.path.exists(path):
             raise InputError(f"{path} does not exist; check the path of the model.")
+    # Information and warnings of TensorFlow, such as of traces when there are many models.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     set_compute_threads(threads or len(os.sched_getaffinity(0)))
     from degu.predict.predictor import Predictor
 
