@@ -116,8 +116,8 @@ def make_maps(
         if answer.prediction is None:
             answer = answer._replace(prediction=predict(model, x)[:, columns])
         answers.append(answer)
-    columns: list[Any] = [*zip(*answers, strict=True)]
-    parts: list[Any] = [None if c[0] is None else np.mean(c, axis=0) for c in columns]
+    together: list[Any] = [*zip(*answers, strict=True)]
+    parts: list[Any] = [None if c[0] is None else np.mean(c, axis=0) for c in together]
     return Answer(*parts)
 
 
