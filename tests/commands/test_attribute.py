@@ -14,6 +14,7 @@ from degu.attribution import deepshap, mutagenesis, saliency
 from degu.commands.main import degu
 from degu.errors import InputError
 from degu.models.files import load_model
+from degu.predict.describe import describe
 from degu.sequences import one_hot
 
 SEQUENCES = [
@@ -78,6 +79,13 @@ def test_maps_of_the_uncertainty_of_one_target(tmp_path, fasta, students):
     with h5py.File(tmp_path / "hk.h5") as file:
         np.testing.assert_allclose(file["maps"], expected, atol=1e-6)
         assert file.attrs["kind"] == "std"
+    described = describe(tmp_path / "hk.h5")
+    assert (described["kind"], described["target"], described["of"]) == (
+        "attribution maps",
+        "Hk",
+        "std",
+    )
+    assert described["shape"] == [len(SEQUENCES), len(SEQUENCES[0]), 4]
 
 
 def test_what_modisco_reads_and_the_command_that_fits(tmp_path, fasta, students, capsys):

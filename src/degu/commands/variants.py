@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
@@ -12,13 +11,13 @@ import click
 from degu import __version__
 from degu.commands.common import (
     check_columns,
+    check_paths,
     note,
     open_models,
     prediction_options,
     progress,
     standard_output,
 )
-from degu.errors import InputError
 
 if TYPE_CHECKING:
     from degu.predict.predictor import Predictor
@@ -110,10 +109,7 @@ def variants(
         raise click.UsageError("BCF is not written; write a VCF and turn it by bcftools view -Ob.")
     if form is None:
         form = "vcf" if output is not None and output.endswith((".vcf", ".vcf.gz")) else "tsv"
-    for given in (vcf, genome, *models):
-        there = output is not None and os.path.exists(output) and os.path.exists(given)
-        if there and os.path.samefile(output or "", given):
-            raise InputError(f"{given} would be written over; name another output.")
+    check_paths([vcf, genome, *models], [output] if output else [])
 
     from degu.genomics.genome import Genome
     from degu.genomics.vcf import read_variants

@@ -143,6 +143,17 @@ def _maps(path: Path, file: h5py.File) -> Description:
     }
 
 
+def _own_maps(path: Path, file: h5py.File) -> Description:
+    """Of ``degu attribute``, which has no card, since several models may have made it."""
+    names = ("method", "target", "head", "kind", "units")
+    return {
+        "kind": "attribution maps",
+        **{"of" if name == "kind" else name: str(file.attrs[name]) for name in names},
+        "shape": list(file["maps"].shape),
+        "models sha256": str(file.attrs["models_sha256"]),
+    }
+
+
 def _predictions(path: Path, file: h5py.File) -> Description:
     card = Card.read(file)
     shapes = {name: list(file[name].shape) for name in file if isinstance(file[name], h5py.Dataset)}
@@ -167,6 +178,7 @@ _HDF5_KINDS: tuple[
     (_has("heads", "dataset_sha256", keys=SPLITS), _distillation),
     (_has("model_config", keys=("model_weights",)), _model),
     (_has("degu_heads", "method", "sequences_sha256"), _maps),
+    (_has("method", "target", "models_sha256", keys=("maps",)), _own_maps),
     (_has("degu_heads"), _predictions),
 )
 

@@ -16,7 +16,6 @@ from degu.attribution.methods import Answer, Question, find
 from degu.errors import InputError
 from degu.io.files import atomic_path
 from degu.io.hdf5 import create_hdf5, write_array
-from degu.models.files import load_model
 from degu.predict.predictor import Predictor
 from degu.training.batches import predict
 
@@ -81,8 +80,7 @@ def heads_of(predictor: Predictor, head: str, targets: Sequence[str] = ()) -> He
             "maps have no common units; name models of one kind."
         )
     columns = [[card.heads.column(t, kind) for t in chosen] for card in predictor.cards]
-    models = [load_model(path)[0] for path in predictor.paths]
-    return HeadsOf(models, chosen, columns, kind)
+    return HeadsOf(list(predictor.models), chosen, columns, kind)
 
 
 def make_maps(

@@ -20,6 +20,7 @@ import numpy as np
 from degu.errors import InputError
 from degu.genomics.vcf import Variant, declared_contigs, read_header, read_variants
 from degu.sequences import ALPHABET, IUPAC, BadLetter, letter_codes
+from degu.uncertainty import std_of_difference
 
 if TYPE_CHECKING:
     from degu.genomics.genome import Genome
@@ -406,8 +407,8 @@ def _effects(
         if stds is not None:
             before, after = np.moveaxis(stds[:, index].mean(axis=2), 2, 0)
             # Below 0 by rounding alone: with ρ = 1 it is (before − after)².
-            variance = before**2 + after**2 - 2 * settings.rho * before * after
-            std = np.sqrt(np.maximum(variance, 0).mean(axis=0))
+            each = std_of_difference(before, after, settings.rho)
+            std = np.sqrt(np.square(each).mean(axis=0))
         elif predictor.has_std:
             std = effects.std(axis=0)
     if std is None:
