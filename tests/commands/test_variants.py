@@ -311,9 +311,7 @@ def test_a_missing_model_is_one_sentence(folder, capsys):
     with pytest.raises(SystemExit) as raised:
         main(["variants", "nothing.h5", "some.vcf", "--genome", "genome.fa"])
     assert raised.value.code == 1
-    assert (
-        capsys.readouterr().err == "degu: nothing.h5 does not exist; check the path of the model.\n"
-    )
+    assert capsys.readouterr().err == "degu: nothing.h5 does not exist; check the path.\n"
 
 
 def test_head_ends_it_quietly(folder):

@@ -8,7 +8,7 @@ import numpy as np
 
 from degu.errors import InputError
 from degu.genomics.files import read_sequences
-from degu.predict.fit import Fit, fitted, fitting, lengths_of, wanted
+from degu.predict.fit import Fit, fitted, lengths_of, misfitting, wanted
 from degu.predict.predictor import Predictor
 
 ROWS = 8192
@@ -63,7 +63,7 @@ def read_exact(predictor: Predictor, path: str, *, summit: bool = False, **readi
     odd, first = 0, ""
     for block in read_sequences(path, ROWS, **reading):
         own = lengths_of(block)
-        bad = np.flatnonzero(~fitting(own, length, flanks))
+        bad = np.flatnonzero(misfitting(own, length, flanks, "error"))
         if len(bad) and not odd:
             first = f"{block.ids[bad[0]]}, {own[bad[0]]:,} bases"
         odd += len(bad)
