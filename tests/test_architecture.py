@@ -32,7 +32,7 @@ def imported(source: str) -> list[str]:
         elif isinstance(node, ast.ImportFrom):
             module = node.module or ""
             names += [f"degu.{a.name}" for a in node.names] if module == "degu" else [module]
-    return [name for name in names if name.startswith("degu.")]
+    return [n for n in names if n.startswith("degu.") and n != "degu.__version__"]
 
 
 def against(name: str, source: str) -> list[str]:

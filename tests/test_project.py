@@ -33,6 +33,16 @@ def pins(root):
     return {canonicalize_name(name): Version(version) for name, version in pairs}
 
 
+@pytest.fixture(scope="module")
+def installed(project):
+    """Requirements of `make setup`; the package's own extras are named by what they hold."""
+    extras = project["optional-dependencies"]
+    (own,) = (t for t in extras["dev"] if Requirement(t).name == project["name"])
+    assert Requirement(own).extras == {"workflow"}
+    dev = [text for text in extras["dev"] if text != own]
+    return [Requirement(text) for text in project["dependencies"] + extras["workflow"] + dev]
+
+
 def dependencies(environment):
     """Conda dependencies of an environment file, and its pip requirements."""
     *conda, pip = environment["dependencies"]
@@ -40,22 +50,22 @@ def dependencies(environment):
 
 
 def test_conda_environments_hold_what_the_package_needs(root, project):
-    needed = [str(Requirement(text)) for text in project["dependencies"]]
+    texts = project["dependencies"] + project["optional-dependencies"]["workflow"]
+    needed = sorted((str(Requirement(text)) for text in texts), key=str.lower)
     python = f"python {project['requires-python']}"
     plain, gpu = (
         yaml.safe_load((root / "envs" / f"{name}.yaml").read_text())
         for name in ("degu", "degu-gpu")
     )
     assert plain["channels"] == gpu["channels"]
-    assert dependencies(plain) == ([python, "pip"], needed)
+    conda, pip = dependencies(plain)
+    assert (conda, sorted(pip, key=str.lower)) == ([python, "pip"], needed)
     # The one difference: TensorFlow with the libraries for GPUs, as in the extra `gpu`.
     (with_gpu,) = (Requirement(text) for text in project["optional-dependencies"]["gpu"])
     assert with_gpu.name == "tensorflow"
     assert with_gpu.extras == {"and-cuda"}
-    expected = [
-        str(with_gpu) if Requirement(text).name == with_gpu.name else text for text in needed
-    ]
-    assert expected != needed
+    expected = [str(with_gpu) if Requirement(text).name == with_gpu.name else text for text in pip]
+    assert expected != pip
     assert dependencies(gpu) == ([python, "pip"], expected)
 
 
@@ -69,18 +79,14 @@ def test_constraints_are_names_and_versions_only(root):
     assert not any("://" in line or "@" in line for line in lines)
 
 
-def test_every_dependency_is_pinned_to_a_version_that_fits(project, pins):
-    for text in project["dependencies"] + project["optional-dependencies"]["dev"]:
-        requirement = Requirement(text)
+def test_every_dependency_is_pinned_to_a_version_that_fits(installed, pins):
+    for requirement in installed:
         assert requirement.specifier.contains(pins[canonicalize_name(requirement.name)])
 
 
-def test_what_dependencies_need_is_pinned_too(project, pins):
+def test_what_dependencies_need_is_pinned_too(installed, pins):
     """All that this Python installs, so that a setup of next year is the one of today."""
-    waiting = [
-        Requirement(text)
-        for text in project["dependencies"] + project["optional-dependencies"]["dev"]
-    ]
+    waiting = list(installed)
     seen = set()
     while waiting:
         requirement = waiting.pop()
@@ -106,7 +112,7 @@ def test_the_version_is_one_everywhere(root, project):
 def test_the_citation_is_of_this_package_and_of_the_paper(root, project):
     citation = yaml.safe_load((root / "CITATION.cff").read_text())
     assert citation["cff-version"] == "1.2.0"
-    assert citation["title"] == project["name"]
+    assert project["name"] == f"{citation['title']}-genomics"
     assert citation["license"] == project["license"] == "MIT"
     assert (root / "LICENSE").read_text().startswith("MIT License")
     assert citation["authors"]
@@ -196,3 +202,71 @@ def test_links_between_documents_lead_somewhere(root):
     for document in documents:
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)[^)]*\)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+# What a command imports of a distribution that is not the package's own.
+FOREIGN = """
+import importlib, json, sys
+from importlib.metadata import packages_distributions
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+owners, loaded = packages_distributions(), {name.split(".")[0] for name in sys.modules}
+print(json.dumps(sorted({owner for name in loaded for owner in owners.get(name, [])})))
+"""
+
+
+def closure(names):
+    """Distributions, by normalised name, that those of some names need, themselves included."""
+    waiting, seen = [canonicalize_name(name) for name in names], set()
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        needed = map(Requirement, importlib.metadata.requires(name) or ())
+        waiting += [
+            canonicalize_name(r.name)
+            for r in needed
+            if r.marker is None or r.marker.evaluate({"extra": ""})
+        ]
+    return seen
+
+
+def test_commands_need_nothing_of_the_workflow(root, project, tmp_path):
+    """What they import is installed with the package itself, without any of its extras."""
+    modules = ["degu.models.files", "degu.training.batches", "degu.calibration.forms"]
+    commands = sorted((root / "src/degu/commands").glob("[!_]*.py"))
+    modules += [f"degu.commands.{path.stem}" for path in commands]
+    for folder in ("predict", "genomics"):
+        modules += [
+            f"degu.{folder}.{p.stem}" for p in (root / f"src/degu/{folder}").glob("[!_]*.py")
+        ]
+    assert {"degu.commands.export", "degu.predict.predictor"} <= set(modules)
+    process = run_python(FOREIGN, *modules, cwd=tmp_path)
+    assert process.returncode == 0, process.stderr
+    found = {canonicalize_name(name) for name in json.loads(process.stdout)}
+    own = {"degu", canonicalize_name(project["name"])}
+    core = [Requirement(text).name for text in project["dependencies"]]
+    assert {"tensorflow", "h5py", "click"} <= found
+    # What others take where it lies about, and do without where it does not.
+    assert found - closure(core) - own <= {"pip", "setuptools", "psutil"}
+
+
+def test_help_is_there_at_once(root, tmp_path):
+    """Half a second on an idle machine; so nothing heavy is imported."""
+    code = "import sys; from degu.commands.main import main\n"
+    code += "try: main(['--help'])\nexcept SystemExit: pass\nprint(*sys.modules, file=sys.stderr)"
+    process = run_python(code, cwd=tmp_path)
+    assert "predict" in process.stdout
+    loaded = set(process.stderr.split())
+    assert "click" in loaded
+    assert not loaded & {
+        "tensorflow",
+        "keras",
+        "numpy",
+        "pandas",
+        "h5py",
+        "scipy",
+        "pyarrow",
+        "pysam",
+    }

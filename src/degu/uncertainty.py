@@ -110,3 +110,15 @@ def unbiased_std(std: np.ndarray, size: int) -> np.ndarray:
     if size < 2:
         raise ValueError(f"A sample std needs at least two members, but got {size}.")
     return np.asarray(std) * np.sqrt(size / (size - 1))
+
+
+def std_of_difference(first: np.ndarray, second: np.ndarray, rho: float) -> np.ndarray:
+    """Std of the difference of two predictions with stds, √(σ₁² + σ₂² − 2ρ σ₁σ₂).
+
+    Args:
+        first, second: the stds, of one shape.
+        rho: correlation of the two errors, −1 to 1, which the stds do not tell.
+    """
+    variance = first**2 + second**2 - 2 * rho * first * second
+    # With a correlation of 1 it is (σ₁ − σ₂)², and below 0 by rounding alone.
+    return np.sqrt(np.maximum(variance, 0))

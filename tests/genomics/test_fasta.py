@@ -4,6 +4,7 @@ import gzip
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -171,6 +172,6 @@ def test_a_pipe_is_read_once(tmp_path):
             "print(*[b.ids for b in r('/dev/stdin', 9)])"
         )
         out = subprocess.run(
-            ["python", "-c", code], input=content, capture_output=True, check=True
+            [sys.executable, "-c", code], input=content, capture_output=True, check=True
         ).stdout
         assert out == b"['a', 'b']\n"

@@ -197,10 +197,23 @@ def test_a_name_that_looks_like_an_option(tmp_path, monkeypatch):
     assert Genome("-o.fa").fetch("1", 0, 9) == CONTIGS["chr1"][:9].encode()
 
 
-def test_letters_that_are_no_text_are_refused_where_they_are_read(tmp_path):
+@pytest.mark.parametrize(
+    "content", [b">a\nACGT\xff\xffGT\n", b">a\nACG\0T\nACGTA\n", b">a\nAC T\nACGT\n"]
+)
+def test_letters_that_are_no_text_are_refused_where_they_are_read(tmp_path, capfd, content):
     path = tmp_path / "g.fa"
-    path.write_bytes(b">a\nACGT\xff\xffGT\n")
+    path.write_bytes(content)
     genome = Genome(path)
-    assert genome.fetch("a", 0, 4) == b"ACGT"
-    with pytest.raises(InputError, match=r"g\.fa cannot be read at a:2-"):
-        genome.fetch("a", 2, 8)
+    assert genome.fetch("a", 0, 2) == b"AC"
+    with pytest.raises(InputError, match=r"g\.fa cannot be read at a:1-"):
+        genome.fetch("a", 1, genome.lengths["a"])
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_genome_that_is_cut_after_it_was_opened(tmp_path, capfd):
+    path = made(tmp_path / "g.fa", {"a": "ACGT" * 200_000})
+    genome = Genome(path)
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(InputError, match="cannot be read at a:700000-700009; it is damaged or was"):
+        genome.fetch("a", 700_000, 700_009)
+    assert capfd.readouterr() == ("", "")

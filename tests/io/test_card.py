@@ -59,7 +59,7 @@ def test_others_read_it_without_this_package(path):
     assert values["degu_heads"] == {"targets": ["Dev", "Hk"], "kinds": ["mean", "logvar"]}
 
 
-@pytest.mark.parametrize("name", [field.name for field in fields(Card)])
+@pytest.mark.parametrize("name", sorted({field.name for field in fields(Card)} - {"flanks"}))
 def test_a_missing_field_is_said_by_name(name, path):
     with h5py.File(written(CARD, path), "r+") as file:
         del file.attrs[f"degu_{name}"]
@@ -82,6 +82,7 @@ def test_a_missing_field_is_said_by_name(name, path):
         ("heads", "7"),
         ("versions", "[1]"),
         ("variant", "3"),
+        ("flanks", '["ACN", ""]'),
     ],
 )
 def test_a_damaged_field_is_said_by_name(name, text, path):

@@ -2,10 +2,16 @@
 
 import numpy as np
 import pytest
+from conftest import motif_activity, random_one_hot
 
+from degu.dataset import Split, write_dataset
 from degu.errors import DivergedError
+from degu.io.files import write_npy
+from degu.jobs import train as jobs
 from degu.jobs.session import training_session
 from degu.jobs.train import Training, _train_best, candidates
+from degu.study.kinds import TEACHER
+from degu.study.member import Member
 
 
 def test_candidates_are_combinations_of_settings_with_several_values():
@@ -66,3 +72,27 @@ def test_checkpoints_of_all_go_with_the_session(job, tmp_path):
         part.checkpoint.path.write_bytes(b"state")
     job.session.checkpoint.remove()
     assert not any(part.checkpoint.path.exists() for part in parts)
+
+
+@pytest.mark.parametrize("flanks", [("", ""), ("A", "TT")])
+def test_a_card_has_the_flanks_of_its_data_set(tmp_path, monkeypatch, flanks):
+    x = random_one_hot(6, 20)
+    x[:, 0], x[:, -2:] = [1, 0, 0, 0], [0, 0, 0, 1]
+    splits = {name: Split(x, motif_activity(x)) for name in ("Train", "Val", "Test")}
+    files = {"dataset": tmp_path / "dataset.h5", "subset": tmp_path / "subset.npy"}
+    write_dataset(files["dataset"], splits, targets=["Dev"], source="test", flanks=flanks)
+    write_npy(np.arange(6), files["subset"])
+
+    def stop(trainer, job):
+        raise DivergedError(*job.card.flanks)
+
+    monkeypatch.setattr(jobs, "_train_best", stop)
+    with pytest.raises(DivergedError) as caught:
+        jobs.train(
+            Member(TEACHER, "standard", 1.0, 1),
+            files,
+            {"model": tmp_path / "1_A.h5", "history": tmp_path / "1_history.csv"},
+            {"copies": None, "architecture": "a", "seed": 1},
+            {"distillation": {"copies": 0}, "dataset": "a"},
+        )
+    assert caught.value.args == flanks

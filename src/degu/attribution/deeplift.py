@@ -202,7 +202,7 @@ def _answer(
     Args:
         hypothetical: whether to keep the hypothetical contributions.
     """
-    made = explain(model, question.x, references, question.columns, progress=True)
+    made = explain(model, question.x, references, question.columns, progress=question.progress)
     others = made.hypothetical if hypothetical else None
     return Answer(made.contributions, made.prediction, made.residual, others)
 

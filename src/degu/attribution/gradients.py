@@ -80,7 +80,7 @@ def saliency(
 
 def make_maps(model: keras.Model, question: Question) -> Answer:
     """Saliency as a method of a study."""
-    return Answer(saliency(model, question.x, question.columns, progress=True))
+    return Answer(saliency(model, question.x, question.columns, progress=question.progress))
 
 
 def _gradients(model: keras.Model, heads: tuple[int, ...], x: tf.Tensor) -> tf.Tensor:

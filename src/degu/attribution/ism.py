@@ -22,6 +22,7 @@ from degu.attribution.inputs import (
 )
 from degu.attribution.methods import Answer, Question
 from degu.errors import InputError
+from degu.sequences import base_codes, from_codes
 
 
 def mutagenesis(
@@ -70,20 +71,15 @@ def mutagenesis(
     before = np.concatenate([predict(x[rows]) for rows in batches(n, batch_size)])
     maps = np.zeros((n * bases, len(heads)), np.float32)
     with progress_bar(x.size - int(x.sum()), "mutagenesis", "mutant", progress) as bar:
-        for chosen in _substitutions(x, batch_size):
-            row, place = np.divmod(chosen, bases)
-            position, base = np.divmod(place, 4)
-            mutants, each = x[row], np.arange(len(row))
-            mutants[each, position] = 0
-            mutants[each, position, base] = 1
-            maps[chosen] = predict(mutants) - before[row]
-            bar.update(len(row))
+        for chosen, mutated in mutants(base_codes(x), x == 0, batch_size):
+            maps[chosen] = predict(from_codes(mutated)) - before[chosen // bases]
+            bar.update(len(chosen))
     return one_or_all(maps.reshape(n, length, 4, len(heads)), head)
 
 
 def make_maps(model: keras.Model, question: Question) -> Answer:
     """In-silico mutagenesis as a method of a study."""
-    return Answer(mutagenesis(model, question.x, question.columns, progress=True))
+    return Answer(mutagenesis(model, question.x, question.columns, progress=question.progress))
 
 
 def _as_one_hot(x: np.ndarray) -> np.ndarray:
@@ -96,15 +92,35 @@ def _as_one_hot(x: np.ndarray) -> np.ndarray:
     return x.astype(np.uint8)
 
 
-def _substitutions(x: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
-    """Flat indices into x of the bases that are not there, ``batch_size`` at a time.
+def mutants(
+    codes: np.ndarray, wanted: np.ndarray, batch_size: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Sequences with one base in place of another, ``batch_size`` at a time.
 
     Batches run on from one sequence to the next, so that all but the last are full.
+
+    Args:
+        codes: (n, L) uint8, of :func:`degu.sequences.base_codes`.
+        wanted: (n, L, 4) bool, which base is to stand where.
+        batch_size: mutants at once.
+
+    Yields:
+        Flat indices into ``wanted`` (m,), and the mutants of which they say where they differ, as
+        codes (m, L).
     """
+    bases = wanted[0].size
+    for chosen in _numbers(wanted, batch_size):
+        row, place = np.divmod(chosen, bases)
+        mutated = codes[row]
+        mutated[np.arange(len(row)), place // 4] = place % 4
+        yield chosen, mutated
+
+
+def _numbers(wanted: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
+    """Flat indices of what is true, ``batch_size`` at a time."""
     waiting = np.empty(0, np.int64)
-    for row, sequence in enumerate(x):
-        absent = np.flatnonzero(sequence == 0) + row * sequence.size
-        waiting = np.concatenate([waiting, absent])
+    for row, own in enumerate(wanted):
+        waiting = np.concatenate([waiting, np.flatnonzero(own) + row * own.size])
         while len(waiting) >= batch_size:
             yield waiting[:batch_size]
             waiting = waiting[batch_size:]

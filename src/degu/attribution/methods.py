@@ -30,6 +30,7 @@ class Question(NamedTuple):
         target: the target's name.
         seed: the study's. What is drawn by it and the target is the same for every model.
         test: reads the test set's sequences (N, L, 4).
+        progress: whether to show how far the maps are.
     """
 
     x: np.ndarray
@@ -37,6 +38,7 @@ class Question(NamedTuple):
     target: str
     seed: int
     test: Callable[[], np.ndarray]
+    progress: bool = True
 
 
 class Answer(NamedTuple):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
@@ -53,6 +54,38 @@ def prediction_options(command: Command) -> Command:
     return command
 
 
+_READING = (
+    click.option("--genome", metavar="FASTA", help="That a BED is of, plain or bgzipped."),
+    click.option("--summit", is_flag=True, help="Windows about the summits of a narrowPeak."),
+    click.option(
+        "--beyond",
+        type=click.Choice(["error", "pad"]),
+        default="error",
+        show_default=True,
+        help="Intervals off the end of a contig are refused, or padded with N.",
+    ),
+    click.option("--sequence-column", metavar="NAME", help="Of a table; default: guessed."),
+    click.option("--id-column", metavar="NAME", help="Of a table; default: guessed."),
+)
+
+
+def reading_options(command: Command) -> Command:
+    """Add what :func:`degu.genomics.files.read_sequences` goes by, but for its lengths."""
+    for option in reversed(_READING):
+        command = option(command)
+    return command
+
+
+def check_paths(inputs: Iterable[str | None], outputs: Iterable[str | os.PathLike[str]]) -> None:
+    """Refuse inputs that do not exist, or that an output would take the place of."""
+    outputs = [output for output in outputs if os.path.exists(output)]
+    for path in filter(None, inputs):
+        if not os.path.exists(path):
+            raise InputError(f"{path} does not exist; check the path.")
+        if any(os.path.samefile(path, output) for output in outputs):
+            raise InputError(f"{path} would be written over; name another output.")
+
+
 def open_models(
     paths: Sequence[str | os.PathLike[str]], batch_size: int, threads: int | None
 ) -> Predictor:
@@ -62,7 +95,9 @@ def open_models(
     for path in paths:  # TensorFlow takes seconds to import: not for a typing error
         if not os.path.exists(path):
             raise InputError(f"{path} does not exist; check the path of the model.")
+    # Information and warnings of TensorFlow, such as of traces when there are many models.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     with _quiet_start():
         set_compute_threads(threads or len(os.sched_getaffinity(0)))
     from degu.predict.predictor import Predictor

@@ -58,17 +58,17 @@ def degu() -> None:
 def main(arguments: list[str] | None = None) -> Any:
     """Entry point; exit code 1 for what is wrong with an input, 2 for usage, 0 otherwise."""
     try:
-        degu.main(args=arguments, prog_name="degu", standalone_mode=False)
+        code = degu.main(args=arguments, prog_name="degu", standalone_mode=False)
     except click.exceptions.Abort:
         sys.exit(130)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except click.exceptions.Exit as error:
-        sys.exit(error.exit_code)
     except InputError as error:
         click.echo(f"degu: {error}", err=True)
         sys.exit(1)
+    # Without its standalone mode, click returns the code of `ctx.exit`, and None of a command.
+    sys.exit(code or 0)
 
 
 if __name__ == "__main__":

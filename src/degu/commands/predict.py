@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from degu import __version__
-from degu.commands.common import note, open_models, prediction_options, progress, standard_output
+from degu.commands.common import (
+    check_paths,
+    note,
+    open_models,
+    prediction_options,
+    progress,
+    reading_options,
+    standard_output,
+)
 from degu.errors import InputError
 from degu.io.versions import package_versions
 
@@ -29,7 +37,6 @@ _PIPED = 1 << 13
 @click.command()
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
 @click.argument("sequences", metavar="SEQUENCES")
-@click.option("--genome", metavar="FASTA", help="That a BED is of, plain or bgzipped.")
 @click.option("--output", "-o", metavar="FILE", help="Default: standard output.")
 @click.option(
     "--format",
@@ -66,16 +73,7 @@ _PIPED = 1 << 13
     type=click.IntRange(1),
     help="Bases from tile to tile; default: half a tile.",
 )
-@click.option("--summit", is_flag=True, help="Windows about the summits of a narrowPeak.")
-@click.option(
-    "--beyond",
-    type=click.Choice(["error", "pad"]),
-    default="error",
-    show_default=True,
-    help="Intervals off the end of a contig are refused, or padded with N.",
-)
-@click.option("--sequence-column", metavar="NAME", help="Of a table; default: guessed.")
-@click.option("--id-column", metavar="NAME", help="Of a table; default: guessed.")
+@reading_options
 @click.option("--resume", is_flag=True, help="Go on with what was killed.")
 @prediction_options
 def predict(
@@ -114,11 +112,7 @@ def predict(
         raise click.UsageError("--resume goes on with a file; name its --output.")
     if resume and not os.path.isfile(sequences):
         raise InputError(f"{sequences} is no file that can be read again, as --resume does.")
-    for path in filter(None, (sequences, genome, *models)):
-        if not os.path.exists(path):
-            raise InputError(f"{path} does not exist; check the path.")
-        if output is not None and os.path.exists(output) and os.path.samefile(output, path):
-            raise InputError(f"{path} would be written over; name another output.")
+    check_paths([sequences, genome, *models], [output] if output else [])
 
     predictor = open_models(models, batch_size, threads)
 

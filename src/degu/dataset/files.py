@@ -5,7 +5,7 @@ G, T (an unknown base is a zero row) and ``y`` (N, T) float32; optionally ``y_st
 over replicates, ``y_replicates`` (N, T) uint16, how many these are, and ``id`` (N,) strings; of
 simulated data also the truth: ``motif_mask`` (N, L, T) uint8, where planted motifs lie,
 ``activity`` and ``noise_std`` (N, T). Attributes: ``targets``, ``units``, ``source``, ``sha256``,
-``schema_version``.
+``schema_version``; of an assay with constant ends of its sequences also ``flanks``.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import numpy as np
 from degu.errors import InputError
 from degu.io.files import MAKE_AGAIN, check_seal, read_npy
 from degu.io.hdf5 import create_hdf5, find_array, open_hdf5, read_array, write_array
+from degu.sequences import one_hot
 from degu.sweep import SPLITS
 
 _log = logging.getLogger(__name__)
@@ -84,6 +85,7 @@ class DatasetInfo:
     sha256: str
     sizes: Mapping[str, int]
     length: int
+    flanks: tuple[str, str] = ("", "")
 
     @property
     def input_shape(self) -> tuple[int, int]:
@@ -98,6 +100,7 @@ def write_dataset(
     targets: Sequence[str],
     source: str,
     units: str = "log2 enrichment",
+    flanks: tuple[str, str] = ("", ""),
 ) -> DatasetInfo:
     """Check the splits and write them, whole or not at all, in the types that `Split` names.
 
@@ -107,15 +110,17 @@ def write_dataset(
         targets: names of the columns of ``y``.
         source: where the data come from, in words.
         units: units of ``y``.
+        flanks: constant bases at the left and right end of every sequence, if there are some.
 
     Raises:
         InputError: for an empty split, shapes that do not agree, sequences that are not one-hot,
-            activities that are not finite, or an id in two splits.
+            activities that are not finite, an id in two splits, or a sequence without the flanks.
     """
     splits = {name: _typed(split) for name, split in splits.items()}
     _check(splits, targets, source)
+    _check_flanks(splits, flanks, source)
     _warn_of_shared_sequences(splits, source)
-    digest = _sha256(splits, targets)
+    digest = _sha256(splits, targets, flanks)
     with create_hdf5(path) as file:
         for name in SPLITS:
             group = file.create_group(name)
@@ -129,6 +134,7 @@ def write_dataset(
             source=source,
             sha256=digest,
             schema_version=SCHEMA_VERSION,
+            **({"flanks": json.dumps(flanks)} if any(flanks) else {}),
         )
     total = sum(map(len, splits.values()))
     for name in SPLITS:
@@ -159,6 +165,7 @@ def _check_schema(path: str | os.PathLike[str], file: h5py.File) -> None:
 
 def _info(file: h5py.File) -> DatasetInfo:
     x = {name: find_array(file, f"{name}/X") for name in SPLITS}
+    left, right = map(str, json.loads(file.attrs.get("flanks", '["", ""]')))
     return DatasetInfo(
         targets=tuple(map(str, json.loads(file.attrs["targets"]))),
         units=str(file.attrs["units"]),
@@ -166,6 +173,7 @@ def _info(file: h5py.File) -> DatasetInfo:
         sha256=str(file.attrs["sha256"]),
         sizes={name: len(array) for name, array in x.items()},
         length=x["Train"].shape[1],
+        flanks=(left, right),
     )
 
 
@@ -262,7 +270,7 @@ def _check_sha256(path: str, *state: int) -> None:
             )
             for name in SPLITS
         }
-        if _sha256(splits, info.targets) != info.sha256:
+        if _sha256(splits, info.targets, info.flanks) != info.sha256:
             raise InputError(
                 f"{path} has been changed since it was written (its content has another SHA-256); "
                 f"{MAKE_AGAIN}, or give what was changed to the workflow as its source of data."
@@ -349,6 +357,28 @@ def _check(splits: Mapping[str, Split], targets: Sequence[str], source: str) -> 
         raise InputError(f"{source}: sequences differ in length ({described}); pad or trim them.")
 
 
+def _check_flanks(splits: Mapping[str, Split], flanks: tuple[str, str], source: str) -> None:
+    """Refuse a sequence that does not begin and end as all are said to."""
+    left, right = map(len, flanks)
+    length = splits["Train"].x.shape[1]
+    if left + right >= length:
+        raise InputError(
+            f"{source}: flanks of {left} and {right} bases leave nothing of sequences of {length}; "
+            "shorten them."
+        )
+    ends = ("begin", flanks[0], slice(left)), ("end", flanks[1], slice(length - right, None))
+    for words, flank, place in ends:
+        for name in SPLITS if flank else ():
+            other = (splits[name].x[:, place] != one_hot([flank])).any(axis=(1, 2))
+            if other.any():
+                row, ids = int(other.argmax()), splits[name].id
+                which = f"row {row + 1}" + (f" ({ids[row]})" if ids is not None else "")
+                raise InputError(
+                    f"{source}: the sequence of {name} {which} does not {words} with the flank "
+                    f"{flank}; correct the flanks or leave the sequence out."
+                )
+
+
 def _warn_of_shared_sequences(splits: Mapping[str, Split], source: str) -> None:
     """Say how many test and validation sequences a model is trained on; a split may mean it so."""
     seen = {hash(row.tobytes()) for row in splits["Train"].x}
@@ -361,9 +391,13 @@ def _warn_of_shared_sequences(splits: Mapping[str, Split], source: str) -> None:
             )
 
 
-def _sha256(splits: Mapping[str, Split], targets: Sequence[str]) -> str:
+def _sha256(
+    splits: Mapping[str, Split], targets: Sequence[str], flanks: tuple[str, str] = ("", "")
+) -> str:
     """Hash of the content, the same whatever the compression or the version of HDF5."""
     digest = hashlib.sha256(json.dumps(list(targets)).encode())
+    if any(flanks):
+        digest.update(json.dumps(flanks).encode())
     for name in SPLITS:
         for field in FIELDS:
             values = getattr(splits[name], field)

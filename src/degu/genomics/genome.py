@@ -11,6 +11,7 @@ import zlib
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pysam
@@ -20,10 +21,9 @@ from degu.io.files import atomic_path
 from degu.io.streams import is_bgzip, open_source
 
 _SHOWN_CONTIGS = 5
-# Contigs at most whose place an index must have right, bytes that are looked at before and after.
+# Contigs at most whose place an index must have right, and bytes at most from one to the next.
 _CHECKED_CONTIGS = 250
-_LONGEST_HEADER = 4096
-_AFTER = 64
+_HEADERS = 2**16
 _LONGEST_BLOCK = 2**16
 # A line of a .fai: name, bases, offset of the first one, bases and bytes of a line.
 _ENTRY = re.compile(rb"([^\t]+)" + rb"\t(\d{1,15})" * 4)
@@ -117,10 +117,13 @@ class Genome:
         first, last = max(start, 0), min(stop, self.lengths[own])
         if first >= last:
             return b"N" * (stop - start)
+        verbosity = pysam.set_verbosity(0)  # as in _quiet, which would take as long as fetching
         try:
             letters = self._file.fetch(own, first, last).encode()
         except (OSError, ValueError) as error:
             raise self._damaged(own, first, last) from error
+        finally:
+            pysam.set_verbosity(verbosity)
         if len(letters) != last - first:
             raise self._damaged(own, first, last)
         return b"N" * (first - start) + letters + b"N" * (stop - last)
@@ -205,8 +208,24 @@ def _make_index(path: str, fai: Path, gzi: Path | None) -> None:
             ) from error
 
 
+@dataclass(frozen=True)
+class _Contig:
+    """A line of an index: where in the file bases begin, and bases and bytes of a line."""
+
+    name: bytes
+    length: int
+    start: int
+    bases: int
+    width: int
+
+    @property
+    def end(self) -> int:
+        last = self.length - 1
+        return self.start + last // self.bases * self.width + last % self.bases + 1
+
+
 def _is_valid(path: str, fai: Path, gzi: Path | None, changed: int) -> bool:
-    """Whether an index is there, not older than the file, and right about where contigs begin."""
+    """Whether an index is there, not older than the file, and says where contigs are in it."""
     try:
         if any(file and file.stat().st_mtime_ns < changed for file in (fai, gzi)):
             return False
@@ -216,30 +235,36 @@ def _is_valid(path: str, fai: Path, gzi: Path | None, changed: int) -> bool:
             if not entry:
                 return False
             name, *numbers = entry.groups()
-            length, offset, bases, width = map(int, numbers)
-            last = length - 1
-            contigs.append((name, offset, offset + last // bases * width + last % bases + 1))
+            contigs.append(_Contig(name, *map(int, numbers)))
+        ends = [0, *(contig.end for contig in contigs)]
         with _reader(path, gzi) as read:
-            chosen = contigs[:: len(contigs) // _CHECKED_CONTIGS + 1]
-            return (
-                all(_is_contig(*contig, read) for contig in chosen)
-                and not read(max(end for _, _, end in contigs), _AFTER).strip()
+            return not _other_lines(read(ends[-1], _HEADERS)) and all(
+                _follows(contigs[i], ends[i], read)
+                for i in range(0, len(contigs), len(contigs) // _CHECKED_CONTIGS + 1)
             )
     except (OSError, EOFError, ValueError, ArithmeticError, zlib.error, struct.error):
         return False
 
 
-def _is_contig(name: bytes, start: int, end: int, read: _Read) -> bool:
-    """Whether the bases of a contig are from ``start`` to ``end`` of the file."""
-    size = min(start, _LONGEST_HEADER)
-    before = b"\n" + read(start - size, size)
-    header = before.rfind(b"\n>")
-    if not before.endswith(b"\n") or (header < 0 and size == start):
+def _follows(contig: _Contig, before: int, read: _Read) -> bool:
+    """Whether a contig is where the index has it, after another one that ends at ``before``."""
+    if not (0 < contig.start - before <= _HEADERS and 0 <= contig.width - contig.bases <= 2):
         return False
-    if header >= 0 and before[header + 2 :].split()[:1] != [name]:
+    headers = read(before, contig.start - before)
+    if _other_lines(headers) or not headers.endswith(b"\n"):
         return False
-    last, after = read(end - 1, 1), read(end, _AFTER)
-    return bool(last.strip()) and after.lstrip()[:1] in (b"", b">")
+    if headers.split(b"\n")[-2][1:].split()[:1] != [contig.name]:
+        return False
+    end_of_line = read(contig.start + contig.bases, contig.width - contig.bases)
+    wrapped = contig.length > contig.bases
+    return bool(read(contig.end - 1, 1).strip()) and (
+        not wrapped or end_of_line in (b"\n", b"\r\n")
+    )
+
+
+def _other_lines(text: bytes) -> bool:
+    """Whether there is anything but headers."""
+    return any(line.strip() and not line.startswith(b">") for line in text.split(b"\n"))
 
 
 @contextmanager

@@ -115,9 +115,18 @@ def check(data: dict[str, Any], targets: Sequence[str], options: Mapping[str, An
     Raises:
         InputError: for options that contradict each other.
     """
+    # What says nothing must not change the parameters of jobs that are done.
+    if not any(flanks_of(data)):
+        data.pop("flanks", None)
     own = getattr(source_of(data).load(), "check", None)
     if own is not None:
         own(data, targets, options)
+
+
+def flanks_of(data: Mapping[str, Any]) -> tuple[str, str]:
+    """Constant bases at the left and right end of every sequence, empty where there are none."""
+    given = data.get("flanks") or {}
+    return given.get("left", "").upper(), given.get("right", "").upper()
 
 
 def preflight(data: Mapping[str, Any], targets: Sequence[str]) -> None:

@@ -39,6 +39,7 @@ import numpy as np
 
 from degu.dataset import SPLITS, Split, write_dataset
 from degu.errors import InputError
+from degu.ingest import flanks_of
 from degu.ingest.table import SPLIT_NAMES, source_file
 from degu.io.hdf5 import find_array, open_hdf5
 
@@ -94,7 +95,12 @@ def ingest(
         ids = _read_ids(source, file, layouts)
     splits = {name: Split(id=ids.get(name), **arrays[name]) for name in SPLITS}
     write_dataset(
-        path, splits, targets=targets, source=f"HDF5 file {source.name}", units=data["units"]
+        path,
+        splits,
+        targets=targets,
+        source=f"HDF5 file {source.name}",
+        units=data["units"],
+        flanks=flanks_of(data),
     )
 
 

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from degu.errors import InputError
+from degu.ingest import flanks_of
 from degu.io.table import check_header, find_column, read_records
 from degu.sequences import ALPHABET, one_hot
 
@@ -86,7 +87,14 @@ def ingest(
 
     splits = read(data, targets, seed)
     source = f"table {Path(data['path']).name}"
-    write_dataset(path, splits, targets=targets, source=source, units=data["units"])
+    write_dataset(
+        path,
+        splits,
+        targets=targets,
+        source=source,
+        units=data["units"],
+        flanks=flanks_of(data),
+    )
 
 
 def read(data: Mapping[str, Any], targets: Sequence[str], seed: int) -> dict[str, Split]:

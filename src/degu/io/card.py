@@ -7,6 +7,7 @@ so that a model of another arm, architecture or data set is refused by name.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -16,6 +17,7 @@ from degu.errors import InputError
 from degu.heads import Heads
 from degu.io.files import MAKE_AGAIN
 from degu.io.versions import package_versions
+from degu.sequences import ALPHABET
 
 PREFIX = "degu_"
 
@@ -28,9 +30,21 @@ _TYPES: dict[object, Any] = {
     "int": int,
     "int | None": int | None,
     "float": int | float,
+    "tuple[str, str]": tuple,
     "dict[str, str]": dict,
     "dict[str, float]": dict,
 }
+
+
+def _flanks(text: str) -> tuple[str, str]:
+    left, right = json.loads(text)
+    if set(left + right) - set(ALPHABET):
+        raise ValueError("flanks are bases")
+    return left, right
+
+
+_READERS: dict[str, Callable[[str], Any]] = {"heads": Heads.from_json, "flanks": _flanks}
+"""Of fields that are no plain JSON."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +64,8 @@ class Card:
         loss: settings of the loss that validation chose; empty where there was nothing to choose.
         architecture_sha256: hash of the architecture itself, since a name of one's own may come to
             mean another one; filled in when the model is saved.
+        flanks: constant bases of the assay at the left and right end of every sequence that it
+            takes; models from before there were any have none.
         versions: of the packages it was trained with.
     """
 
@@ -65,6 +81,7 @@ class Card:
     variant: str | None = None
     loss: dict[str, float] = field(default_factory=dict)
     architecture_sha256: str = ""
+    flanks: tuple[str, str] = ("", "")
     versions: dict[str, str] = field(default_factory=package_versions)
 
     def write(self, attributes: h5py.AttributeManager) -> None:
@@ -80,13 +97,15 @@ class Card:
         values: dict[str, Any] = {}
         for item in fields(cls):
             text = file.attrs.get(PREFIX + item.name)
+            if text is None and item.name == "flanks":
+                continue
             if text is None:
                 raise InputError(
                     f"{file.filename} carries no card ({PREFIX}{item.name} is missing), so what it "
                     "holds is unknown; make it again with this workflow."
                 )
             try:
-                value = Heads.from_json(text) if item.name == "heads" else json.loads(text)
+                value = _READERS.get(item.name, json.loads)(text)
             except (TypeError, ValueError):
                 value = ...
             if not isinstance(value, _TYPES[item.type]):

@@ -167,7 +167,7 @@ def _check_end(path: str | os.PathLike[str]) -> None:
     with open(path, "rb") as stream:
         head, size = stream.read(56), stream.seek(0, os.SEEK_END)
     places = {0: 40, 1: 44, 2: 28, 3: 28}  # of the end's address, by version of the superblock
-    if head[:8] == b"\x89HDF\r\n\x1a\n" and head[8] in places:
+    if len(head) == 56 and head[:8] == b"\x89HDF\r\n\x1a\n" and head[8] in places:
         (end,) = struct.unpack_from("<Q", head, places[head[8]])
         if end < size <= end + 4096:
             raise InputError(f"{path} is damaged at its end; {MAKE_AGAIN}.")

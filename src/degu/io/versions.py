@@ -10,6 +10,8 @@ from __future__ import annotations
 import platform
 from importlib.metadata import version
 
+import degu
+
 STAGES = {
     "ingest": 1,
     "subset": 1,
@@ -29,5 +31,9 @@ STAGES = {
 
 def package_versions() -> dict[str, str]:
     """Versions of what decides a result's bits."""
-    packages = ("degu", "tensorflow", "keras", "numpy", "h5py")
-    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+    packages = ("tensorflow", "keras", "numpy", "h5py")
+    return {
+        "python": platform.python_version(),
+        "degu": degu.__version__,
+        **{name: version(name) for name in packages},
+    }

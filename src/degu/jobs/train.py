@@ -11,6 +11,7 @@ from typing import Any
 import keras
 
 from degu.augment import Augmenter, used_settings
+from degu.dataset import read_info
 from degu.dataset.copies import Copier
 from degu.errors import DivergedError
 from degu.io.card import Card
@@ -70,6 +71,7 @@ def train(member: Member, files: Files, output: Files, params: Params, config: P
         architecture=params["architecture"],
         seed=params["seed"],
         dataset_sha256=lessons.dataset_sha256,
+        flanks=read_info(files["dataset"]).flanks,
     )
     trainer = named(member.kind.trainer)
     with training_session(output["model"], output["history"], config) as session:

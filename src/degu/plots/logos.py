@@ -38,7 +38,7 @@ def plot_logos(
     maps: Mapping[str, np.ndarray],
     *,
     names: Sequence[str],
-    measured: np.ndarray,
+    measured: np.ndarray | None = None,
     predictions: Mapping[str, np.ndarray] | None = None,
     marks: Sequence[Sequence[Mark]] | None = None,
     windows_by: str | None = None,
@@ -58,7 +58,7 @@ def plot_logos(
         maps: for each row (a series of :mod:`degu.plots.series` or a name of one's own) the
             importance (n, L), units of the head; see :func:`degu.attribution.maps.importance`.
         names: of the n sequences.
-        measured: (n,) activities.
+        measured: (n,) activities, if they are known.
         predictions: of some rows (n,), written beside their logos.
         marks: of each sequence, see :func:`degu.attribution.motifs.marks`.
         windows_by: the row by whose map windows are chosen; None takes the mean of all rows.
@@ -94,7 +94,8 @@ def plot_logos(
             figure.text(
                 _LEFT / PAGE_WIDTH,
                 (top - 0.04) / height,
-                f"{literal(names[i])}, measured {measured[i]:.2f}"
+                literal(names[i])
+                + ("" if measured is None else f", measured {measured[i]:.2f}")
                 + (where if stop - start < x.shape[1] else ""),
                 va="top",
             )
@@ -172,7 +173,7 @@ def _check(
     x: np.ndarray,
     maps: Mapping[str, np.ndarray],
     names: Sequence[str],
-    measured: np.ndarray,
+    measured: np.ndarray | None,
     predictions: Mapping[str, np.ndarray],
     marks: Sequence[Sequence[Mark]] | None,
 ) -> None:
@@ -181,8 +182,8 @@ def _check(
     for name, own in maps.items():
         if np.shape(own) != x.shape[:2] or not np.isfinite(own).all():
             raise ValueError(f"The map {name} is not of shape {x.shape[:2]} with finite numbers.")
-    lengths = {len(names), len(measured), *map(len, predictions.values())}
-    if lengths | ({len(marks)} if marks is not None else set()) != {len(x)}:
+    given = [names, *predictions.values(), *(own for own in (measured, marks) if own is not None)]
+    if set(map(len, given)) != {len(x)}:
         raise ValueError(f"Names, activities, predictions and marks are not all of {len(x)}.")
 
 

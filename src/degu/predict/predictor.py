@@ -130,8 +130,8 @@ class Predictor:
         flanks: constant bases at the left and right end of each sequence; empty where there are
             none.
         role: ``teacher`` or ``student``.
-        cards: of each model.
-        paths: file of each model.
+        models, cards: of each file.
+        paths: of the files.
         sha256: of the models' files and recalibrations together, hexadecimal.
         has_std: whether there is an epistemic std: of students, and of two teachers or more.
         has_intervals: whether every model has a recalibration.
@@ -140,6 +140,7 @@ class Predictor:
 
     def __init__(self, members: Sequence[_Member]) -> None:
         self._members = tuple(members)
+        self.models = tuple(member.model for member in members)
         self.cards = tuple(member.card for member in members)
         self.paths = tuple(member.path for member in members)
         first = self.cards[0]
