@@ -29,6 +29,9 @@ INTERVALS = ("mondrian", "conformal", "isotonic", "scaling")
 EXPORT = "degu.json"
 """In the folder of an export: which of its files are what."""
 
+_ROWS = 4096
+"""Sequences that are made one-hot at once."""
+
 _COMPLEMENT = np.array([3, 2, 1, 0, 4], np.uint8)
 
 
@@ -240,7 +243,6 @@ class Predictor:
 
     def _values(self, codes: np.ndarray, both_strands: bool) -> list[np.ndarray]:
         """What each model predicts, (N, heads) float64, columns by :attr:`_Member.heads`."""
-        from degu.sequences import from_codes
         from degu.training.batches import PREDICT_BATCH_SIZE, predict
         from degu.uncertainty import aleatoric_variance
 
@@ -249,7 +251,7 @@ class Predictor:
         strands = [codes, self.other_strand(codes)] if both_strands else [codes]
         predicted: list[list[np.ndarray]] = [[] for _ in self._members]
         for strand in strands:
-            x = from_codes(strand)
+            x = _one_hot(strand)
             for member, own in zip(self._members, predicted, strict=True):
                 raw = predict(member.model, x, self.batch_size or PREDICT_BATCH_SIZE)
                 if not np.isfinite(raw).all():
@@ -276,6 +278,16 @@ class Predictor:
 
         has = self.role == "student" and self.has_std
         return of("mean"), of("std") if has else None
+
+
+def _one_hot(codes: np.ndarray) -> np.ndarray:
+    """Sequences (N, L, 4) uint8; at once it would take 8 bytes a base on the way."""
+    from degu.sequences import from_codes
+
+    x = np.empty((*codes.shape, 4), np.uint8)
+    for start in range(0, len(codes), _ROWS):
+        x[start : start + _ROWS] = from_codes(codes[start : start + _ROWS])
+    return x
 
 
 def _aleatoric(heads: Heads) -> tuple[str, ...]:

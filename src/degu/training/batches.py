@@ -133,4 +133,9 @@ def _as_float(batch: np.ndarray) -> np.ndarray:
 
 def predict(model: keras.Model, x: Any, batch_size: int = PREDICT_BATCH_SIZE) -> np.ndarray:
     """Predictions of a model in inference mode, float32 (N, T...)."""
-    return np.asarray(model.predict(Batches(x, batch_size=batch_size), verbose=0), np.float32)
+    batches = Batches(x, batch_size=batch_size)
+    try:
+        return np.asarray(model.predict(batches, verbose=0), np.float32)
+    finally:
+        # TensorFlow keeps the object for as long as the process lives, but not what it held.
+        batches.arrays = ()
