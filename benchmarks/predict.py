@@ -20,6 +20,7 @@ import resource
 import statistics
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -76,10 +77,17 @@ def write_student(folder: Path, architecture: str) -> Path:
 def run(predictor, *arguments: object) -> None:
     """The command, with models that are open already."""
     from degu.commands import predict
-    from degu.commands.main import main
 
     predict.open_models = lambda *given: predictor
-    main(["predict", *map(str, arguments), "--quiet"])
+    command(arguments)
+
+
+def command(arguments: Iterable[object]) -> None:
+    """``degu predict`` in this process, which goes on after it."""
+    from degu.commands.main import degu
+
+    given = ["predict", *map(str, arguments), "--quiet"]
+    degu.main(args=given, prog_name="degu", standalone_mode=False)
 
 
 def used(function, *arguments: object) -> float:
@@ -162,9 +170,7 @@ def model(folder: Path, options: argparse.Namespace) -> float:
 
 def peak(arguments: list[str], pipe) -> None:
     """Run the command in this process and send back its peak resident memory in GB."""
-    from degu.commands.main import main
-
-    main(["predict", *arguments, "--quiet"])
+    command(arguments)
     pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9)
 
 
