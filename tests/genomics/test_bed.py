@@ -212,3 +212,18 @@ def test_a_line_without_end_is_refused(tmp_path, genome):
     path = made(tmp_path, gzip.compress(b"chr1\t1\t2\n" + b"c" * 2**21))
     with pytest.raises(InputError, match="line 2: the line is longer"):
         read(path, genome)
+
+
+def test_padding_is_told_as_the_sequence_is_read(tmp_path):
+    fasta = tmp_path / "genome.fa"
+    fasta.write_text(">chr1\nACGTACGTAC\n")
+    bed = tmp_path / "a.bed"
+    bed.write_text(
+        "chr1\t8\t14\ta\t0\t+\nchr1\t8\t14\tb\t0\t-\nchr1\t2\t5\tc\t0\t+\nchr1\t12\t15\n"
+    )
+    (block,) = read_sequences(bed, 10, genome=fasta, beyond="pad")
+    assert block.sequences == [b"ACNNNN", b"NNNNGT", b"GTA", b"NNN"]
+    assert block.padding == [(0, 4), (4, 0), (0, 0), (0, 3)]
+    (block,) = read_sequences(bed, 10, genome=fasta, beyond="pad", length=9)
+    assert block.padding[2] == (1, 0)
+    assert block.sequences[2] == b"NACGTACGT"

@@ -77,7 +77,7 @@ def test_a_card_says_which_versions_made_it():
     assert versions["python"] == platform.python_version()
     assert versions["numpy"] == np.__version__
     assert versions["h5py"] == h5py.__version__
-    assert versions["degu"] == importlib.metadata.version("degu")
+    assert versions["degu"] == importlib.metadata.version("degu-genomics")
     assert set(versions) == {"python", "numpy", "h5py", "degu", "tensorflow", "keras"}
 
 
@@ -98,6 +98,7 @@ def test_a_card_is_plain_attributes(write):
         "degu_dataset_sha256": "0" * 64,
         "degu_variant": None,
         "degu_loss": {},
+        "degu_flanks": ["", ""],
         "degu_architecture_sha256": "",
     }
 

@@ -113,6 +113,28 @@ def test_padding_is_no_unknown_base_and_the_share_is_as_it_is_written():
         assert fit([sequence], 100, max_n=math.nextafter(n / 100, 0) - 1e-6)[2] == [True]
 
 
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 9), st.text("ACGTN", min_size=0, max_size=12), st.integers(0, 9)),
+        min_size=1,
+    ),
+    st.sampled_from(["centre", "tile"]),
+)
+def test_bases_beyond_a_contig_do_not_count(parts, how):
+    parts = [part for part in parts if sum((part[0], len(part[1]), part[2]))] or [(0, "A", 0)]
+    sequences = [b"N" * left + own.encode() + b"N" * right for left, own, right in parts]
+    padding = [(left, right) for left, _, right in parts]
+    block = Block([str(i) for i in range(len(parts))], sequences, padding)
+    found = fitted(block, 8, (b"", b""), Fit(how, max_n=0.25), "file")
+    for (left, own, right), missing in zip(parts, found.missing, strict=True):
+        marked = "-" * left + own + "-" * right
+        if how == "centre" and len(marked) > 8:
+            start = (len(marked) - 8) // 2
+            marked = marked[start : start + 8]
+        bases = marked.replace("-", "")
+        assert missing == (not bases or bases.count("N") / len(bases) > 0.25)
+
+
 def test_what_is_cut_off_does_not_count():
     assert fit(["NNNACGTNNN"], 4, how="centre", max_n=0)[2] == [False]
     assert fit(["NNNACGTNNN"], 4, how="tile", max_n=0.5)[2] == [True]

@@ -31,8 +31,8 @@ def read_bed(
     length: int | None = None,
     summit: bool = False,
     beyond: Beyond = "error",
-) -> Iterator[tuple[str, bytes]]:
-    """Yield the id and the sequence of each interval of a BED that is open.
+) -> Iterator[tuple[str, bytes, tuple[int, int]]]:
+    """Yield id and sequence of each interval of a BED that is open, and its padding at both ends.
 
     Ids and sequences are those of ``bedtools getfasta -s``: the id is ``chrom:start-stop(strand)``
     with the BED's own name of the contig (``()`` where there is no strand column), an interval on
@@ -84,9 +84,10 @@ def read_bed(
                 "what is missing (--beyond pad)."
             )
         letters = genome.fetch(contig, start, stop)
+        beyond_ends = max(0, -start), max(0, stop - max(start, genome.lengths[contig]))
         if strand == "-":
-            letters = letters.translate(_COMPLEMENT)[::-1]
-        yield f"{name}:{start}-{stop}({strand})", letters
+            letters, beyond_ends = letters.translate(_COMPLEMENT)[::-1], beyond_ends[::-1]
+        yield f"{name}:{start}-{stop}({strand})", letters, beyond_ends
     if not found:
         raise InputError(f"{source.path} has no intervals; a line of BED is a contig, start, stop.")
 

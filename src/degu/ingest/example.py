@@ -41,8 +41,9 @@ compute_threads: 1
 ensemble_sizes: [8]
 students: {{replicates: 3}}
 baselines: [mc_dropout]
-training: {{epochs: 60, short_epoch: 0}}
-student_training: {{epochs: 80, learning_rate: 0.002, lr_patience: 4, short_epoch: 0}}
+training: {{epochs: 60, patience: 7, lr_patience: 4, short_epoch: 0}}
+student_training:
+  {{epochs: 80, learning_rate: 0.002, patience: 6, lr_patience: 3, short_epoch: 0}}
 finetuning: {{epochs: 4, batch_size: 64}}
 student_finetuning: {{epochs: 4, batch_size: 64}}
 dynamic_finetuning: {{epochs: 4, batch_size: 64}}

@@ -120,7 +120,14 @@ def fitted(block: Block, length: int, flanks: tuple[bytes, bytes], fit: Fit, whe
         used = np.where(lengths == length, length, np.minimum(lengths, inner))
         starts = begins + (lengths - used) // 2
     # A share as it is written: 29 of 100 are not above 0.29.
-    missing = _unknown(letters, starts, used) > fit.max_n * used + 1e-9
+    unknown, own = _unknown(letters, starts, used), used
+    if block.padding:
+        left, right = np.array(block.padding).T
+        before, after = starts - begins, begins + lengths - starts - used
+        padded = np.maximum(left - before, 0) + np.maximum(right - after, 0)
+        padded = np.minimum(padded, used)
+        unknown, own = unknown - padded, used - padded
+    missing = (unknown > fit.max_n * own + 1e-9) | (own == 0)
     owners = np.flatnonzero(~missing)
     starts, used = starts[owners], used[owners]
     if fit.how == "tile":
