@@ -55,16 +55,16 @@ def read_sequences(
         elif genome is None:
             _check_table(source, start)
             kind = "table"
-            read = read_table(source, sequence_column=sequence_column, id_column=id_column)
-            pieces = gathered(read)
+            pieces = gathered(
+                read_table(source, sequence_column=sequence_column, id_column=id_column)
+            )
         else:
             from degu.genomics.bed import read_bed
             from degu.genomics.genome import Genome
 
             kind = "BED"
             opened = genome if isinstance(genome, Genome) else Genome(genome)
-            read = read_bed(source, opened, length=length, summit=summit, beyond=beyond)
-            pieces = gathered(read)
+            pieces = gathered(read_bed(source, opened, length=length, summit=summit, beyond=beyond))
         for option, value, of in (
             ("a sequence column", sequence_column, "table"),
             ("an id column", id_column, "table"),
